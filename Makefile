@@ -1,0 +1,80 @@
+# One entry point for people and CI. `make help` lists the targets.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+POLICY_VENV := policies/venv
+STAMP := $(VENV)/.installed
+POLICY_STAMP := $(POLICY_VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e lock binaries \
+	sandbox-up sandbox-down sandbox-status clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed (on Debian: apt install python3 python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(POLICY_STAMP): policies/requirements.lock
+	$(PYTHON) -m venv $(POLICY_VENV)
+	$(POLICY_VENV)/bin/python -m pip install --quiet --require-hashes --no-deps -r policies/requirements.lock
+	@touch $@
+
+setup: $(STAMP) $(POLICY_STAMP) ## Install Python packages into .venv and policies/venv
+
+binaries: $(STAMP) ## Build (once) or find the engine and the control plane
+	$(PY) -m sandbox.binaries
+
+demo: setup binaries ## The whole story on the sandbox; out/demo/report.json
+	$(PY) -m sandbox.demo
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+types: $(STAMP)
+	$(VENV)/bin/mypy
+
+imports: $(STAMP)
+	$(VENV)/bin/lint-imports
+
+check: lint types imports ## Format, lint, types, import contracts
+
+unit: setup ## Fast tests: no service is started
+	$(PY) -m pytest
+
+sandbox-test: setup binaries ## Tests of the sandbox's own parts
+	$(PY) -m pytest -m sandbox
+
+apiserver-test: setup binaries ## Tests against a real control plane
+	$(PY) -m pytest -m apiserver
+
+e2e: setup binaries ## The real engine against the whole sandbox
+	$(PY) -m pytest -m e2e
+
+test: check setup binaries ## Everything: checks and every test tier
+	$(PY) -m pytest -m "not none"
+
+sandbox-up: setup binaries ## Start a sandbox to play with; prints the environment to export
+	@$(PY) -m sandbox up
+
+sandbox-down: $(STAMP) ## Stop it
+	@$(PY) -m sandbox down
+
+sandbox-status: $(STAMP) ## Say what runs
+	@$(PY) -m sandbox status
+
+lock: $(STAMP) ## Write requirements.lock again from requirements.txt and requirements-dev.txt
+	$(PY) -m pip install --quiet uv
+	grep -v '^-e' requirements.txt | cat - requirements-dev.txt | $(VENV)/bin/uv pip compile --quiet --no-header --no-annotate \
+		--generate-hashes --python-version 3.11 - -o requirements.lock
+
+clean: ## Remove run-time state and outputs, keep the caches
+	-@test -x $(PY) && $(PY) -m sandbox down
+	rm -rf .sandbox out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,51 @@
+"""Names that others rely on: labels, tags, annotations, physical names. Pure; part of the state contract."""
+
+import re
+
+from pulumi_nodepools.errors import ConfigError
+
+POOL_LABEL = "nodepools.dev/pool"
+VERSION_LABEL = "nodepools.dev/version"
+VALIDATED_LABEL = "nodepools.dev/validated"
+"""Put on a node at registration by the validator alone: the evidence that the node proved its kernel arguments."""
+CLUSTER_TAG = "nodepools.dev/cluster"
+OWNER_ANNOTATION = "nodepools.dev/cordoned-by"
+"""Value `<pool>/<version>`: the node was cordoned by this library and may be uncordoned by it."""
+DRAINING_TAINT = "nodepools.dev/draining"
+
+LAUNCH_HOOK = "nodepools-validate"
+RECORD_NAMESPACE = "kube-system"
+DRAIN_SKIP_VARIABLE = "NODEPOOLS_DRAIN_SKIP"
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?")
+MAX_NAME = 40
+
+
+def require_name(kind: str, value: str) -> str:
+    """Return `value` if it can stand in AWS names, Kubernetes labels and object names; raise ConfigError if not."""
+    if not _NAME.fullmatch(value):
+        raise ConfigError(
+            f"{kind} {value!r} cannot be used as a name: lower-case letters, digits, '-' and '.', "
+            f"at most {MAX_NAME} characters, beginning and ending with a letter or digit"
+        )
+    return value
+
+
+def logical_name(pool: str, version: str) -> str:
+    """The Pulumi name of one version of a pool; suffixes are added to it."""
+    return f"{pool}-{version}"
+
+
+def group_name(cluster: str, pool: str, version: str, zone: str | None = None) -> str:
+    """The fixed physical name of a version's Auto Scaling group (and, without zone, of its launch template)."""
+    return "-".join(part for part in (cluster, pool, version, zone) if part)
+
+
+def record_name(pool: str) -> str:
+    """Name of the pool's Lease and ConfigMap in the record namespace."""
+    return f"nodepools-{pool}"
+
+
+def validated_value(pool: str, version: str) -> str:
+    """Value of the evidence label: ties the proof to one version."""
+    return f"{pool}-{version}"
