@@ -1,0 +1,149 @@
+"""`make demo`: the story of a patch, told by the real engine on the sandbox, checking its own claims.
+
+Fourteen nodes over three zones run a production-like mix and a CI job that fails at random where kernel memory is
+accounted. The stack's YAML gets the patched version; preview and policies look at it; one `pulumi up` replaces the
+pool. Leaves out/demo/report.json and exits 0 only if every claim in it held.
+"""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi_nodepools.cluster.access import Access
+from pulumi_nodepools.cluster.client import Client
+from sandbox import claims
+from sandbox.engine import REPOSITORY, Config, Project, Run
+from sandbox.recorder import Recorder
+from sandbox.stack import Sandbox
+from sandbox.story import apply, ci
+
+POOL = "worker"
+OLD, NEW = "7.6.1810", "7.7.1908"
+PATCHED: Config = {
+    "imageId": "ami-0bbbbbbbbbbb77190",
+    "osFamily": "el7",
+    "kernel": {"arguments": [ci.ARGUMENT], "minimumVersion": "3.10.0-1062.4.1"},
+}
+RUNS_BEFORE, FAILURES_BEFORE, RUNS_AFTER = 12, 3, 15
+OUTPUT = REPOSITORY / "out" / "demo"
+
+
+@dataclass
+class Story:
+    """What the demo has measured; becomes report.json."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+    claims: list[claims.Claim] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[None]:
+        print(f"\n== {title}", flush=True)
+        began = time.monotonic()
+        yield
+        self.phases[title] = round(time.monotonic() - began, 1)
+        print(f"   {self.phases[title]:.1f} s", flush=True)
+
+
+def old_pool(config: Config) -> None:
+    """The stack as it was before the patch; quick batches, because nobody wants to watch a soak."""
+    drain = config["nodepools:pools"][POOL]["drain"]
+    drain.update(batchSoak="0s", barePods="allow", batchSize="25%")
+    config["nodepools:pools"][POOL]["gate"] = {"timeout": "5m", "consecutive": 2, "interval": "1s"}
+
+
+def patched_pool(config: Config) -> None:
+    """The one edit of the story: the patched version instead of the old one."""
+    config["nodepools:pools"][POOL].update(active=NEW, versions={NEW: PATCHED})
+
+
+def main() -> int:
+    """Run the story; 0 if every claim held."""
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    OUTPUT.mkdir(parents=True)
+    story = Story()
+    with Sandbox(root=REPOSITORY / ".sandbox" / "demo") as sandbox:
+        client = Client.connect(Access(kind="kubeconfig", path=str(sandbox.kubeconfig)))
+        project = Project(OUTPUT / "stack", {**sandbox.env, "NODEPOOLS_REPORT_DIR": str(OUTPUT / "drains")}, echo=True)
+        _tell(story, sandbox, client, project)
+    _write(story)
+    return 0 if all(claim.held for claim in story.claims) else 1
+
+
+def _tell(story: Story, sandbox: Sandbox, client: Client, project: Project) -> None:
+    instances = sandbox.root / "fleet" / "instances.json"
+    with story.phase(f"A pool of 14 nodes on {OLD}, kernel memory accounted"):
+        project.create()
+        project.edit(old_pool)
+        project.up("--skip-preview").expect()
+    with story.phase("Workloads, and a CI job that fails now and then"):
+        apply.apply(client)
+        apply.wait_until_serving(client)
+        runner = ci.Runner(client, instances).start()
+        runner.wait_for(patched=False, runs=RUNS_BEFORE, failures=FAILURES_BEFORE)
+        print("   {} runs, {} failed".format(*runner.counts(patched=False)))
+    project.edit(patched_pool)
+    with story.phase(f"pulumi preview: {NEW} instead of {OLD}"):
+        preview = project.preview("--policy-pack", str(REPOSITORY / "policies")).expect()
+    recorder = Recorder(client, POOL).start()
+    with story.phase("pulumi up --stack prod"):
+        up = project.up("--skip-preview").expect()
+    with story.phase("The same CI job on the patched nodes"):
+        runner.wait_for(patched=True, runs=RUNS_AFTER)
+        apply.wait_until_serving(client)
+        runner.stop()
+        print("   {} runs, {} failed".format(*runner.counts(patched=True)))
+    ledger = recorder.stop()
+    with story.phase("A second pulumi up"):
+        again = project.up("--skip-preview", "--expect-no-changes")
+    story.facts |= {
+        "previewSeconds": round(preview.seconds, 1),
+        "upSeconds": round(up.seconds, 1),
+        "recordedSeconds": round(time.time() - recorder.began, 1),
+        "recorderGaps": recorder.gaps,
+        "ciRuns": {"unpatched": runner.counts(patched=False), "patched": runner.counts(patched=True)},
+        "interruptions": [asdict(item) for item in ledger.interruptions],
+        "predictedInterruptions": sorted(claims.single_replica_services(client)),
+        "capacity": ledger.capacity,
+        "firstCordon": ledger.first_cordon,
+    }
+    fleet = json.loads(instances.read_text())
+    story.claims += [
+        *claims.availability(client, recorder, nodes=14),
+        *claims.nodes(client, fleet, pool=POOL, version=NEW, argument=ci.ARGUMENT, count=14),
+        claims.job(before=runner.counts(patched=False), after=runner.counts(patched=True)),
+        *claims.nothing_left(client, sandbox.env, pool=POOL, version=OLD),
+        _no_changes(again),
+    ]
+
+
+def _no_changes(again: Run) -> claims.Claim:
+    return claims.Claim("a second up changes nothing", again.code == 0, again.output.strip().splitlines()[-1])
+
+
+def _write(story: Story) -> None:
+    drains = [json.loads(path.read_text()) for path in sorted((OUTPUT / "drains").glob("*.json"))]
+    document = {
+        "schemaVersion": 1,
+        "claims": [asdict(claim) for claim in story.claims],
+        "phases": story.phases,
+        **story.facts,
+        "drains": drains,
+    }
+    (OUTPUT / "report.json").write_text(json.dumps(document, indent=2) + "\n")
+    print("\n== Claims")
+    for claim in story.claims:
+        print(f"   {'held  ' if claim.held else 'BROKEN'} {claim.text}: {claim.detail}")
+    total = sum(story.phases.values())
+    shown = (OUTPUT / "report.json").relative_to(Path.cwd()) if OUTPUT.is_relative_to(Path.cwd()) else OUTPUT
+    print(f"\n   {total:.0f} s in all; everything measured is in {shown}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

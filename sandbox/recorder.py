@@ -1,0 +1,191 @@
+"""Watches a cluster from the outside and says whether anything that ran on it was interrupted.
+
+An interruption is what docs/architecture.md defines: a Service that had ready endpoints has none, or a disruption
+budget is violated, at any moment of the watch. Ready capacity is counted in ready, schedulable nodes of one pool.
+The recorder never writes and takes no part in a drain; its three watches are its only requests.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from pulumi_nodepools import names
+from pulumi_nodepools.cluster.client import Client
+
+Object = dict[str, Any]
+
+SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
+NODES = "/api/v1/nodes"
+
+
+@dataclass
+class Interruption:
+    """One span of time in which `subject` was down; `ended` is None while it still is."""
+
+    kind: str
+    subject: str
+    detail: str
+    began: float
+    ended: float | None = None
+
+
+@dataclass
+class Ledger:
+    """What the watches have seen. Pure: times come with each observation."""
+
+    pool: str
+    slices: dict[str, dict[str, int]] = field(default_factory=dict)
+    nodes: dict[str, tuple[str, bool, bool]] = field(default_factory=dict)
+    open: dict[tuple[str, str], Interruption] = field(default_factory=dict)
+    interruptions: list[Interruption] = field(default_factory=list)
+    capacity: list[dict[str, Any]] = field(default_factory=list)
+    served: set[str] = field(default_factory=set)
+    first_cordon: float | None = None
+
+    def saw_slice(self, item: Object, deleted: bool, now: float) -> None:
+        """Count ready endpoints per Service; a Service has as many slices as it needs."""
+        metadata = item["metadata"]
+        service = (metadata.get("labels") or {}).get("kubernetes.io/service-name")
+        if not service:
+            return
+        subject = f"{metadata['namespace']}/{service}"
+        ready = 0 if deleted else sum(_ready(endpoint) for endpoint in item.get("endpoints") or [])
+        parts = self.slices.setdefault(subject, {})
+        parts[metadata["name"]] = ready
+        total = sum(parts.values())
+        if total:
+            self.served.add(subject)
+        self._mark("service", subject, subject in self.served and total == 0, "no ready endpoint", now)
+
+    def saw_budget(self, item: Object, deleted: bool, now: float) -> None:
+        """A budget is violated when fewer pods are healthy than it asks for."""
+        status = item.get("status") or {}
+        healthy, desired = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
+        subject = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        broken = not deleted and healthy < desired
+        self._mark("budget", subject, broken, f"{healthy} healthy of {desired} required", now)
+
+    def saw_node(self, item: Object, deleted: bool, now: float) -> None:
+        """Keep the capacity of the pool as a timeline of changes."""
+        labels = item["metadata"].get("labels") or {}
+        if labels.get(names.POOL_LABEL) != self.pool:
+            return
+        name = item["metadata"]["name"]
+        if deleted:
+            self.nodes.pop(name, None)
+        else:
+            cordoned = bool((item.get("spec") or {}).get("unschedulable"))
+            self.nodes[name] = (labels.get(names.VERSION_LABEL, ""), _node_ready(item), cordoned)
+            if cordoned and self.first_cordon is None:
+                self.first_cordon = now
+        point = self._capacity()
+        if not self.capacity or self.capacity[-1]["versions"] != point:
+            self.capacity.append({"time": now, "ready": sum(point.values()), "versions": point})
+
+    def _capacity(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for version, ready, cordoned in self.nodes.values():
+            counts[version] = counts.get(version, 0) + (ready and not cordoned)
+        return counts
+
+    def _mark(self, kind: str, subject: str, broken: bool, detail: str, now: float) -> None:
+        key = (kind, subject)
+        if broken and key not in self.open:
+            self.open[key] = Interruption(kind, subject, detail, now)
+            self.interruptions.append(self.open[key])
+        elif not broken and key in self.open:
+            self.open.pop(key).ended = now
+
+    def lowest_ready(self) -> int:
+        """Fewest ready, schedulable nodes from just before the first cordon to the end."""
+        since = self.first_cordon if self.first_cordon is not None else float("inf")
+        before = [point["ready"] for point in self.capacity if point["time"] < since]
+        during = [point["ready"] for point in self.capacity if point["time"] >= since]
+        return min([*before[-1:], *during], default=0)
+
+
+def _ready(endpoint: Object) -> bool:
+    ready: bool | None = (endpoint.get("conditions") or {}).get("ready")
+    return ready is not False
+
+
+def _node_ready(item: Object) -> bool:
+    conditions = (item.get("status") or {}).get("conditions") or []
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+class Recorder:
+    """Runs the three watches in threads until `stop`; `ledger` is what they saw."""
+
+    def __init__(self, client: Client, pool: str, *, clock: Callable[[], float] = time.time) -> None:
+        self.ledger = Ledger(pool)
+        self.began = clock()
+        self.gaps: list[str] = []
+        self._client = client
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._listed: list[threading.Event] = []
+
+    def start(self, timeout: float = 30.0) -> "Recorder":
+        """Return when all three lists have been read: nothing after this moment is missed."""
+        for path, handle in (
+            (SLICES, self.ledger.saw_slice),
+            (BUDGETS, self.ledger.saw_budget),
+            (NODES, self.ledger.saw_node),
+        ):
+            listed = threading.Event()
+            self._listed.append(listed)
+            threading.Thread(target=self._follow, args=(path, handle, listed), daemon=True).start()
+        if not all(listed.wait(timeout) for listed in self._listed):
+            raise TimeoutError(f"the recorder could not list {SLICES}, {BUDGETS} and {NODES} within {timeout:.0f} s")
+        return self
+
+    def stop(self) -> Ledger:
+        self._stopped.set()
+        with self._lock:
+            return self.ledger
+
+    def _follow(self, path: str, handle: Callable[[Object, bool, float], None], listed: threading.Event) -> None:
+        version = ""
+        while not self._stopped.is_set():
+            try:
+                if not version:
+                    version = self._list(path, handle)
+                    listed.set()
+                for event in self._events(path, version):
+                    version = self._observe(event, handle)
+            except Exception as error:  # noqa: BLE001  a broken watch is a gap in the record, not the end of it
+                self.gaps.append(f"{path}: {type(error).__name__}: {error}")
+                version = ""
+                self._stopped.wait(0.5)
+
+    def _list(self, path: str, handle: Callable[[Object, bool, float], None]) -> str:
+        version = ""
+        for page in self._client.list_raw(path):
+            document = msgspec.json.decode(page)
+            version = document["metadata"]["resourceVersion"]
+            with self._lock:
+                for item in document["items"]:
+                    handle(item, False, self._clock())
+        return version
+
+    def _events(self, path: str, version: str) -> Iterable[Object]:
+        for line in self._client.watch_lines(path, resource_version=version, timeout_seconds=60):
+            if self._stopped.is_set():
+                return
+            yield msgspec.json.decode(line)
+
+    def _observe(self, event: Object, handle: Callable[[Object, bool, float], None]) -> str:
+        if event["type"] == "ERROR":
+            raise RuntimeError(str(event["object"].get("message", event["object"])))
+        version: str = event["object"]["metadata"]["resourceVersion"]
+        if event["type"] != "BOOKMARK":
+            with self._lock:
+                handle(event["object"], event["type"] == "DELETED", self._clock())
+        return version

@@ -1,0 +1,95 @@
+"""The plain case and its failures, with the real engine: what runs when, what is spared, what resumes."""
+
+import re
+
+import pytest
+
+from tests.e2e.conftest import BAD_SPEC, NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud, activate
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def _position(output: str, pattern: str) -> int:
+    match = re.search(pattern, output)
+    assert match, f"{pattern!r} is not in:\n{output}"
+    return match.start()
+
+
+def test_a_blocked_drain_spares_the_group_and_the_next_up_resumes(cloud: Cloud, make_project) -> None:
+    project = make_project("web")
+    project.up("--skip-preview").expect()
+    assert cloud.schedulable("web", OLD) == 2
+    cloud.deployment("stuck", "web", replicas=2, budget={"maxUnavailable": 0})
+    try:
+        project.edit(activate("web", NEW, NEW_SPEC))
+        blocked = project.up("--skip-preview").expect(255)
+        assert "stuck" in blocked.output
+        assert "maxUnavailable" in blocked.output
+        assert "Traceback" not in blocked.output
+        assert set(cloud.groups("web")) == {OLD, NEW}, "the group of a blocked drain is spared"
+        assert cloud.groups("web")[OLD]["DesiredCapacity"] == 2
+        assert len(cloud.pods("stuck")) == 2
+
+        refreshed = project.run("refresh", "--stack", "prod", "--yes", "--non-interactive", "--skip-preview")
+        refreshed.expect()
+        old = cloud.groups("web")[OLD]
+        assert old["MinSize"] == old["MaxSize"] == 2, "a refresh must not undo the freeze"
+        assert {item["ProcessName"] for item in old["SuspendedProcesses"]} >= {"Launch", "AZRebalance"}
+
+        cloud.client.delete("/apis/policy/v1/namespaces/default/poddisruptionbudgets/stuck")
+        resumed = project.up("--skip-preview").expect()
+        drained = _position(resumed.output, r"DrainHook web-7\.6\.1810-drain deleted")
+        assert drained < _position(resumed.output, r"Group web-7\.6\.1810-group deleted")
+        assert _position(resumed.output, r"Group web-7\.6\.1810-group deleted") < _position(
+            resumed.output, r"LaunchTemplate web-7\.6\.1810-template deleted"
+        )
+        assert set(cloud.groups("web")) == {NEW}
+        assert not cloud.nodes("web", OLD)
+        assert {pod["spec"]["nodeName"] for pod in cloud.pods("stuck")} <= {
+            node["metadata"]["name"] for node in cloud.nodes("web", NEW)
+        }
+        project.up("--skip-preview", "--expect-no-changes").expect()
+    finally:
+        cloud.remove("stuck")
+
+
+def test_a_bad_image_leaves_the_old_version_serving_and_thawed(cloud: Cloud, make_project) -> None:
+    project = make_project("bad")
+    project.up("--skip-preview").expect()
+    cloud.switch_images({BAD_SPEC["imageId"]: {"fault": "argument-not-applied"}})
+    project.edit(activate("bad", NEW, BAD_SPEC))
+
+    for flags in (["--skip-preview"], ["--skip-preview", "--continue-on-error"]):
+        failed = project.up(*flags).expect(255)
+        assert "abandon" in failed.output.lower()
+        assert re.search(r"\bi-[0-9a-f]{8,}", failed.output), "the gate names the instances"
+        assert "Traceback" not in failed.output
+        blue = cloud.groups("bad")[OLD]
+        assert (blue["MinSize"], blue["MaxSize"], blue["SuspendedProcesses"]) == (1, 6, [])
+        assert cloud.schedulable("bad", OLD) == 2
+        green = cloud.groups("bad")[NEW]
+        assert "Launch" in {item["ProcessName"] for item in green["SuspendedProcesses"]}, "the relaunch loop is stopped"
+        assert not cloud.nodes("bad", NEW), "nothing joined that did not prove itself"
+
+    project.edit(activate("bad", OLD, OLD_SPEC))
+    project.up("--skip-preview").expect()
+    assert set(cloud.groups("bad")) == {OLD}
+    assert cloud.schedulable("bad", OLD) == 2
+
+
+def test_two_pools_leave_in_one_up(cloud: Cloud, make_project) -> None:
+    project = make_project("one", "two", "stays")
+    project.up("--skip-preview").expect()
+
+    def drop(config) -> None:
+        for pool in ("one", "two"):
+            del config["nodepools:pools"][pool]
+
+    project.edit(drop)
+    removed = project.up("--skip-preview").expect()
+    for pool in ("one", "two"):
+        gone = _position(removed.output, rf"DrainHook {pool}-7\.6\.1810-drain deleted")
+        assert gone < _position(removed.output, rf"Group {pool}-7\.6\.1810-group deleted")
+        assert not cloud.groups(pool)
+        assert not cloud.nodes(pool)
+    assert cloud.schedulable("stays", OLD) == 2
