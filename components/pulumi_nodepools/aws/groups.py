@@ -1,0 +1,155 @@
+"""Auto Scaling groups as drains and gates see them: sizes, instances, freezing, why launches failed.
+
+What a freeze changed is returned, not remembered: the caller records it in the cluster before the calls are made.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi_nodepools.aws.session import Session
+
+FROZEN_PROCESSES = (
+    "Launch",
+    "AZRebalance",
+    "ReplaceUnhealthy",
+    "AlarmNotification",
+    "ScheduledActions",
+    "InstanceRefresh",
+)
+"""Whatever would add, remove or replace an instance during a drain; not Terminate, which the deletion needs."""
+GONE_STATES = frozenset({"terminated", "shutting-down", "absent"})
+_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One member of a group. `lifecycle` is Auto Scaling's word: Pending:Wait, InService, Terminating…"""
+
+    id: str
+    az: str
+    lifecycle: str
+    health: str
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """A group as described just now."""
+
+    name: str
+    arn: str
+    min: int
+    max: int
+    desired: int
+    suspended: tuple[str, ...]
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True)
+class FailedLaunch:
+    """A launch that Auto Scaling gave up on. `instance` is empty if none was ever started."""
+
+    activity: str
+    instance: str
+    reason: str
+
+
+def describe(session: Session, names: Sequence[str]) -> dict[str, GroupView]:
+    """The groups that exist among `names`; a name that is missing in the answer does not exist."""
+    found: dict[str, GroupView] = {}
+    for chunk in _chunks(names):
+        pages = session.pages(
+            "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=chunk
+        )
+        found.update((raw["AutoScalingGroupName"], _group(raw)) for raw in pages)
+    return found
+
+
+def freeze(session: Session, group: GroupView) -> None:
+    """Pin the group at its size and stop whatever would change its members. Harmless to repeat."""
+    session.call(
+        "autoscaling",
+        "suspend_processes",
+        AutoScalingGroupName=group.name,
+        ScalingProcesses=list(FROZEN_PROCESSES),
+    )
+    resize(session, group.name, minimum=group.desired, maximum=group.desired)
+
+
+def thaw(session: Session, name: str, *, minimum: int, maximum: int, processes: Iterable[str]) -> None:
+    """Give a group its own limits back and resume only the processes that we suspended."""
+    resize(session, name, minimum=minimum, maximum=maximum)
+    resume(session, name, processes)
+
+
+def resize(session: Session, name: str, *, minimum: int, maximum: int) -> None:
+    """Set both limits of a group; its desired capacity is left alone."""
+    session.call(
+        "autoscaling", "update_auto_scaling_group", AutoScalingGroupName=name, MinSize=minimum, MaxSize=maximum
+    )
+
+
+def suspend_launch(session: Session, name: str) -> None:
+    """Stop the group from starting instances."""
+    session.call("autoscaling", "suspend_processes", AutoScalingGroupName=name, ScalingProcesses=["Launch"])
+
+
+def resume(session: Session, name: str, processes: Iterable[str]) -> None:
+    """Resume the processes named. None named means none: to AWS an empty list would mean all of them."""
+    wanted = list(processes)
+    if wanted:
+        session.call("autoscaling", "resume_processes", AutoScalingGroupName=name, ScalingProcesses=wanted)
+
+
+def activities(session: Session, name: str, limit: int = 100) -> list[FailedLaunch]:
+    """Launches of the group that failed or were abandoned, newest first, among its last `limit` activities."""
+    answer = session.call("autoscaling", "describe_scaling_activities", AutoScalingGroupName=name, MaxRecords=limit)
+    return [
+        FailedLaunch(raw["ActivityId"], _instance_in(raw), _reason(raw))
+        for raw in answer.get("Activities", [])
+        if raw.get("StatusCode") in {"Failed", "Cancelled"} and "launch" in raw.get("Description", "").lower()
+    ]
+
+
+def instance_states(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """EC2's state of each instance; `absent` for those that EC2 no longer knows."""
+    states = dict.fromkeys(ids, "absent")
+    for chunk in _chunks(ids):
+        # A filter instead of InstanceIds: one forgotten instance would make the whole call fail.
+        filters = [{"Name": "instance-id", "Values": chunk}]
+        for reservation in session.pages("ec2", "describe_instances", "Reservations", Filters=filters):
+            states.update((raw["InstanceId"], raw["State"]["Name"]) for raw in reservation["Instances"])
+    return states
+
+
+def _chunks(values: Sequence[str]) -> Iterable[list[str]]:
+    return (list(values[start : start + _CHUNK]) for start in range(0, len(values), _CHUNK))
+
+
+def _group(raw: dict[str, Any]) -> GroupView:
+    return GroupView(
+        name=raw["AutoScalingGroupName"],
+        arn=raw["AutoScalingGroupARN"],
+        min=raw["MinSize"],
+        max=raw["MaxSize"],
+        desired=raw["DesiredCapacity"],
+        suspended=tuple(sorted(entry["ProcessName"] for entry in raw.get("SuspendedProcesses", []))),
+        instances=tuple(
+            Instance(
+                entry["InstanceId"],
+                entry.get("AvailabilityZone", ""),
+                entry["LifecycleState"],
+                entry.get("HealthStatus", ""),
+            )
+            for entry in raw.get("Instances", [])
+        ),
+    )
+
+
+def _instance_in(activity: dict[str, Any]) -> str:
+    words = activity.get("Description", "").replace(",", " ").split()
+    return next((word.rstrip(".") for word in words if word.startswith("i-")), "")
+
+
+def _reason(activity: dict[str, Any]) -> str:
+    return str(activity.get("StatusMessage") or activity.get("Cause") or "no reason given")

@@ -1,0 +1,212 @@
+"""The pool's Lease: one holder at a time, fenced, renewed in the background, taken over only from the dead.
+
+Liveness of a foreign holder is judged as client-go does: its `renewTime` must stand still for a whole lease duration
+by *our* monotonic clock. Clocks of two hosts are never compared. Holders inside this process queue for each other.
+"""
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.errors import ApiError, HeldError, NodePoolsError
+from pulumi_nodepools.names import RECORD_NAMESPACE
+
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{RECORD_NAMESPACE}/leases"
+_PROCESS = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+_QUEUES: dict[tuple[str, str], threading.Lock] = {}
+_QUEUES_GUARD = threading.Lock()
+
+
+def holder_identity() -> str:
+    """Who this process is in a Lease: host, process id and a random part, since process ids are reused."""
+    return _PROCESS
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds: how long a silent holder counts as alive, and how often a live one speaks."""
+
+    duration: float = 15.0
+    renew: float = 5.0
+
+    @property
+    def deadline(self) -> float:
+        """After so long without a renewal the holder must stop: well before another may take over."""
+        return self.duration * 2 / 3
+
+
+class LeaseHolder:
+    """The Lease while it is ours. `lost` says why when it no longer is."""
+
+    def __init__(self, client: Client, name: str, lease: dict[str, Any], timing: Timing, stop: threading.Event) -> None:
+        self._client = client
+        self._name = name
+        self._lease = lease
+        self._timing = timing
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+        self._renewed = time.monotonic()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{name}", daemon=True)
+        self.lost = ""
+
+    def check(self) -> None:
+        """Prove with the API server that the Lease is still ours; HeldError if not. Call before anything is changed."""
+        with self._lock:
+            if not self.lost:
+                self._renew()
+        if self.lost:
+            raise HeldError(self.lost)
+
+    def start(self) -> None:
+        """Begin renewing in the background."""
+        self._thread.start()
+
+    def release(self) -> None:
+        """Give the Lease up so that the next holder need not wait for it to run out."""
+        self._released.set()
+        self._thread.join()
+        with self._lock:
+            if self.lost:
+                return
+            spec = {**self._lease["spec"], "holderIdentity": ""}
+            try:
+                self._client.replace(f"{LEASES}/{self._name}", {**self._lease, "spec": spec})
+            except NodePoolsError:
+                # It runs out by itself; failing a finished drain for it would be worse.
+                return
+
+    def _keep(self) -> None:
+        while not self._released.wait(self._timing.renew):
+            with self._lock:
+                try:
+                    self._renew()
+                except NodePoolsError as error:
+                    if time.monotonic() - self._renewed > self._timing.deadline:
+                        self._lose(f"could not be renewed for {self._timing.deadline:.0f} s: {error}")
+            if self.lost:
+                return
+
+    def _renew(self) -> None:
+        spec = {**self._lease["spec"], "renewTime": _now()}
+        try:
+            self._lease = self._client.replace(f"{LEASES}/{self._name}", {**self._lease, "spec": spec})
+        except ApiError as error:
+            if error.status not in {404, 409}:
+                raise
+            self._settle(error)
+        self._renewed = time.monotonic()
+
+    def _settle(self, error: ApiError) -> None:
+        """A refused renewal: lost if somebody else holds the Lease; ours if only an answer to us went missing."""
+        current = _get(self._client, self._name) if error.status == 409 else None
+        holder = current["spec"].get("holderIdentity", "") if current else ""
+        if current and holder == _PROCESS:
+            self._lease = current
+        else:
+            self._lose(f"was taken by {holder}" if holder else "was deleted or released by somebody else")
+
+    def _lose(self, why: str) -> None:
+        self.lost = (
+            f"the Lease {RECORD_NAMESPACE}/{self._name} {why}; nothing more is started here. Run again when "
+            "the other run has ended: it resumes where this one stopped"
+        )
+        self._stop.set()
+
+
+@contextmanager
+def hold(client: Client, name: str, *, stop: threading.Event, timing: Timing | None = None) -> Iterator[LeaseHolder]:
+    """Hold the Lease for the block. Waits for this process's own holders and for a silent foreign one to run out.
+
+    HeldError if a foreign holder is alive. `stop` is set when the Lease is lost.
+    """
+    timing = timing or Timing()
+    with _queue(client.cluster_uid, name):
+        holder = LeaseHolder(client, name, _acquire(client, name, timing), timing, stop)
+        holder.start()
+        try:
+            yield holder
+        finally:
+            holder.release()
+
+
+def _queue(cluster: str, name: str) -> threading.Lock:
+    with _QUEUES_GUARD:
+        return _QUEUES.setdefault((cluster, name), threading.Lock())
+
+
+def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
+    """Observe, then take. A write that loses a race is followed by a new observation."""
+    observed: tuple[str, str] | None = None
+    since = time.monotonic()
+    while True:
+        current = _get(client, name)
+        spec = current["spec"] if current else {}
+        holder, seen = spec.get("holderIdentity") or "", (spec.get("holderIdentity") or "", spec.get("renewTime") or "")
+        patience = float(spec.get("leaseDurationSeconds") or timing.duration)
+        if current is None or holder in {"", _PROCESS} or (seen == observed and time.monotonic() - since > patience):
+            taken = _take(client, name, current, timing)
+            if taken:
+                return taken
+        elif observed is not None and seen != observed:
+            raise HeldError(
+                f"{holder} holds the Lease {RECORD_NAMESPACE}/{name} and is alive (it renewed it at {seen[1]}); "
+                "wait until that run has ended, or end it, and run again. Nothing was changed"
+            )
+        if seen != observed:
+            observed, since = seen, time.monotonic()
+        time.sleep(min(1.0, timing.renew / 4))
+
+
+def _take(client: Client, name: str, current: dict[str, Any] | None, timing: Timing) -> dict[str, Any] | None:
+    """The Lease as ours, or None if somebody was faster."""
+    spec = {
+        "holderIdentity": _PROCESS,
+        "leaseDurationSeconds": max(1, round(timing.duration)),
+        "acquireTime": _now(),
+        "renewTime": _now(),
+        "leaseTransitions": ((current or {}).get("spec", {}).get("leaseTransitions") or 0) + (1 if current else 0),
+    }
+    return _unless_raced(lambda: _write(client, name, current, spec))
+
+
+def _write(client: Client, name: str, current: dict[str, Any] | None, spec: dict[str, Any]) -> Any:
+    if current:
+        return client.replace(f"{LEASES}/{name}", {**current, "spec": spec})
+    body = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": RECORD_NAMESPACE},
+        "spec": spec,
+    }
+    return client.create(LEASES, body)
+
+
+def _unless_raced(write: Callable[[], Any]) -> Any:
+    try:
+        return write()
+    except ApiError as error:
+        if error.status in {404, 409}:
+            return None
+        raise
+
+
+def _get(client: Client, name: str) -> Any:
+    try:
+        return client.get(f"{LEASES}/{name}")
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,180 @@
+"""What a pool remembers in the cluster: a ConfigMap guarded by resourceVersion, and the Lease beside it.
+
+It holds what neither Pulumi's state nor AWS can: which version serves, what a freeze changed (a refresh would wipe it
+from the state), which launches the gate stopped. It decides nothing.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pulumi_nodepools.cluster import lease
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.errors import ApiError, ConfigError
+from pulumi_nodepools.names import POOL_LABEL, RECORD_NAMESPACE, record_name
+
+CONFIG_MAPS = f"/api/v1/namespaces/{RECORD_NAMESPACE}/configmaps"
+SCHEMA = 1
+_KEY = "record.json"
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a group was before we changed it. `arn` tells it from a later group of the same name."""
+
+    arn: str
+    version: str
+    min: int
+    max: int
+    desired: int
+    suspended: tuple[str, ...] = ()
+    """The processes that *we* suspended: those that already were are not ours to resume."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One pool's record. Unknown keys written by a newer release survive in `extra`."""
+
+    pool: str
+    schema: int = SCHEMA
+    serving: str | None = None
+    serving_groups: tuple[str, ...] = ()
+    phase: str = ""
+    frozen: Mapping[str, Frozen] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Stable text, so that an unchanged record is an unchanged ConfigMap."""
+        body = {
+            **self.extra,
+            "schema": self.schema,
+            "pool": self.pool,
+            "serving": self.serving,
+            "servingGroups": list(self.serving_groups),
+            "phase": self.phase,
+            "frozen": {name: {**vars(was), "suspended": list(was.suspended)} for name, was in self.frozen.items()},
+            "evidence": dict(self.evidence),
+        }
+        return json.dumps(body, sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, pool: str, text: str) -> "Record":
+        """Read back what any release wrote; ConfigError if it is newer than this one can act on."""
+        raw = json.loads(text)
+        if raw.get("schema", 0) > SCHEMA:
+            raise ConfigError(
+                f"the record of pool {pool} ({RECORD_NAMESPACE}/{record_name(pool)}) has schema {raw['schema']}, this "
+                f"release reads up to {SCHEMA}: upgrade pulumi-nodepools"
+            )
+        known = {"schema", "pool", "serving", "servingGroups", "phase", "frozen", "evidence"}
+        return cls(
+            pool=pool,
+            serving=raw.get("serving"),
+            serving_groups=tuple(raw.get("servingGroups", ())),
+            phase=raw.get("phase", ""),
+            frozen={name: _frozen(was) for name, was in raw.get("frozen", {}).items()},
+            evidence=raw.get("evidence", {}),
+            extra={key: value for key, value in raw.items() if key not in known},
+        )
+
+
+class PoolRecord:
+    """Access to one pool's record and Lease."""
+
+    def __init__(self, client: Client, pool: str) -> None:
+        self._client = client
+        self.pool = pool
+        self.name = record_name(pool)
+
+    def load(self) -> Record:
+        """The record as it is now; an empty one if nothing was ever written."""
+        return self._read()[1]
+
+    def update(self, change: Callable[[Record], Record]) -> Record:
+        """Apply `change` to the newest record and write it, again from the start whenever another write came first."""
+        for _ in range(_ATTEMPTS):
+            current, record = self._read()
+            wanted = change(record)
+            if current is not None and wanted == record:
+                return record
+            if self._written(current, wanted):
+                return wanted
+        raise ApiError(
+            f"the record {RECORD_NAMESPACE}/{self.name} was changed by others {_ATTEMPTS} times in a row; "
+            "see who writes it (`nodepools status`) and run again",
+            status=409,
+        )
+
+    @contextmanager
+    def hold(
+        self, *, stop: threading.Event | None = None, timing: lease.Timing | None = None
+    ) -> Iterator[lease.LeaseHolder]:
+        """Hold the pool for the block; HeldError if another live run has it. `stop` is set if it is lost."""
+        with lease.hold(self._client, self.name, stop=stop or threading.Event(), timing=timing) as holder:
+            yield holder
+
+    def holder(self) -> str:
+        """Who is written in the Lease now, for display; empty if nobody is."""
+        try:
+            spec = self._client.get(f"{lease.LEASES}/{self.name}")["spec"]
+        except ApiError as error:
+            if error.status == 404:
+                return ""
+            raise
+        return spec.get("holderIdentity") or ""
+
+    def _read(self) -> tuple[Any, Record]:
+        try:
+            current = self._client.get(f"{CONFIG_MAPS}/{self.name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None, Record(self.pool)
+            raise
+        text = (current.get("data") or {}).get(_KEY)
+        return current, Record.from_json(self.pool, text) if text else Record(self.pool)
+
+    def _written(self, current: Any, record: Record) -> bool:
+        try:
+            if current is None:
+                metadata = {"name": self.name, "namespace": RECORD_NAMESPACE, "labels": {POOL_LABEL: self.pool}}
+                body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+                self._client.create(CONFIG_MAPS, {**body, "data": {_KEY: record.to_json()}})
+            else:
+                self._client.replace(f"{CONFIG_MAPS}/{self.name}", {**current, "data": {_KEY: record.to_json()}})
+        except ApiError as error:
+            if error.status in {404, 409}:
+                return False
+            raise
+        return True
+
+
+def with_phase(record: Record, phase: str) -> Record:
+    """The record in another phase."""
+    return replace(record, phase=phase)
+
+
+def all_records(client: Client) -> list[Record]:
+    """Every pool that has a record in this cluster, by name."""
+    items = client.get(CONFIG_MAPS, labelSelector=POOL_LABEL)["items"]
+    records = [
+        Record.from_json(item["metadata"]["labels"][POOL_LABEL], text)
+        for item in items
+        if (text := (item.get("data") or {}).get(_KEY))
+    ]
+    return sorted(records, key=lambda record: record.pool)
+
+
+def _frozen(raw: Mapping[str, Any]) -> Frozen:
+    return Frozen(
+        arn=raw.get("arn", ""),
+        version=raw.get("version", ""),
+        min=int(raw["min"]),
+        max=int(raw["max"]),
+        desired=int(raw["desired"]),
+        suspended=tuple(raw.get("suspended", ())),
+    )
