@@ -4,7 +4,7 @@ import re
 
 from pulumi_nodepools.errors import ConfigError
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)", re.ASCII)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -21,6 +21,6 @@ def share(field: str, value: str | int, total: int) -> int:
     text = str(value)
     percent = text.endswith("%")
     digits = text.removesuffix("%")
-    if not digits.isdigit() or int(digits) == 0 or (percent and int(digits) > 100):
+    if not (digits.isascii() and digits.isdigit()) or int(digits) == 0 or (percent and int(digits) > 100):
         raise ConfigError(f"{field}: {value!r} is neither a count of at least 1 nor a percentage from 1% to 100%")
     return max(1, total * int(digits) // 100) if percent else int(digits)

@@ -26,7 +26,7 @@ FAILURE_RATE = 0.4
 FAILURE_LINES = (
     'level=error msg="stream copy error: reading from a closed fifo"\n'
     'OCI runtime create failed: container_linux.go:346: starting container process caused "process_linux.go:319: '
-    "getting the final child's pid from pipe caused \\\"EOF\\\"\": unknown"
+    'getting the final child\'s pid from pipe caused \\"EOF\\"": unknown'
 )
 
 
