@@ -27,7 +27,7 @@ GROUP_URN = f"urn:pulumi:prod::nodes::{POOL}${GROUP}::worker-7.7.1908-group"
 @pytest.fixture(scope="module")
 def pack() -> Iterator[AnalyzerStub]:
     python = FOLDER / "venv" / "bin" / "python"
-    assert python.exists(), f"{python} is missing: the pack's own environment is built by `make policies/venv`"
+    assert python.exists(), f"{python} is missing: the pack's own environment is built by `make setup`"
     command = [python, "-u", "-m", "pulumi.policy", "127.0.0.1:1", "."]
     with subprocess.Popen(command, cwd=FOLDER, stdout=subprocess.PIPE, text=True) as process:
         try:
