@@ -1,0 +1,131 @@
+"""Pure: what each instance of a new version still lacks before it may take workloads."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi_nodepools.aws.groups import GroupView
+from pulumi_nodepools.names import VALIDATED_LABEL, validated_value
+
+_STARTUP_TAINTS = re.compile(
+    r"node\.kubernetes\.io/(not-ready|unreachable|network-unavailable|out-of-service)"
+    r"|node\.cloudprovider\.kubernetes\.io/.+"
+    r"|startup-taint\.cluster-autoscaler\.kubernetes\.io/.+"
+    r"|.*agent-not-ready|.*/node-not-ready"
+)
+"""Taints that say "not set up yet". Those that the user declares for the pool stay on its nodes and are no sign."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the nodes of one version must show."""
+
+    pool: str
+    version: str
+    minimum_kernel: str = ""
+    kernel_arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One look at the version: how many nodes it has and wants, and what each unready one lacks."""
+
+    total: int
+    ready: int
+    lacks: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        return not self.lacks and self.ready >= self.total
+
+
+def judge(
+    groups: Iterable[GroupView], nodes: Sequence[Mapping[str, Any]], pods: Sequence[Any], want: Wanted
+) -> Verdict:
+    """Every instance must be in service and its node ready, proved and set up; every wanted instance must exist."""
+    by_instance = {instance_of(node): node for node in nodes}
+    lacks: dict[str, str] = {}
+    total = ready = 0
+    for group in groups:
+        total += group.desired
+        for instance in group.instances:
+            if instance.lifecycle.startswith(("Terminat", "Detach")):
+                continue
+            node = by_instance.get(instance.id)
+            missing = _instance_lacks(instance.lifecycle) or _node_lacks(node, pods, want)
+            if missing:
+                name = f"{instance.id} ({node['metadata']['name']})" if node else instance.id
+                lacks[name] = missing
+            else:
+                ready += 1
+        started = sum(not entry.lifecycle.startswith(("Terminat", "Detach")) for entry in group.instances)
+        if started < group.desired:
+            lacks[group.name] = f"{group.desired - started} of {group.desired} instances have not been launched"
+    return Verdict(total, ready, lacks)
+
+
+def instance_of(node: Mapping[str, Any]) -> str:
+    """The EC2 instance id in the node's providerID (`aws:///<zone>/<instance>`); empty if it has none."""
+    provider: str = node.get("spec", {}).get("providerID") or ""
+    return provider.rsplit("/", 1)[-1] if provider.startswith("aws:") else ""
+
+
+def is_ready(thing: Mapping[str, Any]) -> bool:
+    """Whether a node's or pod's Ready condition is True."""
+    conditions = thing.get("status", {}).get("conditions") or ()
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+def kernel_at_least(version: str, floor: str) -> bool:
+    """Compare kernel releases number by number: 3.10.0-1062.4.1.el7.x86_64 is at least 3.10.0-1062.4.1."""
+    have, need = _numbers(version), _numbers(floor)
+    return have + [0] * (len(need) - len(have)) >= need
+
+
+def _instance_lacks(lifecycle: str) -> str:
+    if lifecycle == "InService":
+        return ""
+    if lifecycle.startswith("Pending"):
+        return f"has not completed its launch hook (it is {lifecycle})"
+    return f"is {lifecycle}, not InService"
+
+
+def _node_lacks(node: Mapping[str, Any] | None, pods: Sequence[Any], want: Wanted) -> str:
+    if node is None:
+        return "has no Node: it has not joined the cluster"
+    missing = [*_proof_lacks(node, want), *_condition_lacks(node)]
+    name = node["metadata"]["name"]
+    waiting = [pod for pod in pods if _of_daemon_set(pod) and pod["spec"].get("nodeName") == name and not is_ready(pod)]
+    missing += [f"DaemonSet pod {pod['metadata']['namespace']}/{pod['metadata']['name']} not ready" for pod in waiting]
+    return "; ".join(missing)
+
+
+def _proof_lacks(node: Mapping[str, Any], want: Wanted) -> Iterable[str]:
+    labels = node["metadata"].get("labels") or {}
+    if labels.get(VALIDATED_LABEL) != validated_value(want.pool, want.version):
+        arguments = f" of {' '.join(want.kernel_arguments)}" if want.kernel_arguments else ""
+        yield f"no proof{arguments}: label {VALIDATED_LABEL} is {labels.get(VALIDATED_LABEL) or 'missing'}"
+    kernel = node.get("status", {}).get("nodeInfo", {}).get("kernelVersion") or "unknown"
+    if want.minimum_kernel and not kernel_at_least(kernel, want.minimum_kernel):
+        yield f"kernel {kernel} is below {want.minimum_kernel}"
+
+
+def _condition_lacks(node: Mapping[str, Any]) -> Iterable[str]:
+    if not is_ready(node):
+        yield "Node not Ready"
+    if node["spec"].get("unschedulable"):
+        yield "Node cordoned"
+    for taint in node["spec"].get("taints") or ():
+        if _STARTUP_TAINTS.fullmatch(taint["key"]):
+            yield f"startup taint {taint['key']}"
+
+
+def _of_daemon_set(pod: Mapping[str, Any]) -> bool:
+    return any(owner["kind"] == "DaemonSet" for owner in pod["metadata"].get("ownerReferences") or ())
+
+
+def _numbers(release: str) -> list[int]:
+    # Letters end the comparable part: what follows names the distribution and the architecture.
+    head = re.match(r"[\d.\-_+]*", release)
+    return [int(part) for part in re.findall(r"\d+", head.group() if head else "")]

@@ -1,0 +1,79 @@
+"""Freezing and thawing groups, with what they were before kept in the pool's record.
+
+The record is written before AWS is called and erased after AWS was restored: a run killed in between repeats the call,
+and never takes a frozen size for the group's own.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from pulumi_nodepools.aws import groups
+from pulumi_nodepools.aws.groups import FROZEN_PROCESSES, GroupView
+from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.cluster.record import Frozen, PoolRecord, Record
+
+
+def freeze(session: Session, record: PoolRecord, version: str, views: Iterable[GroupView]) -> None:
+    """Pin each group at its live size and suspend what would change its members."""
+    views = list(views)
+    _remember(record, version, views, FROZEN_PROCESSES)
+    for view in views:
+        groups.freeze(session, view)
+
+
+def stop_launches(session: Session, record: PoolRecord, version: str, views: Iterable[GroupView]) -> None:
+    """Suspend Launch on groups whose launches keep failing."""
+    views = list(views)
+    _remember(record, version, views, ("Launch",))
+    for view in views:
+        groups.suspend_launch(session, view.name)
+
+
+def hold_floor(session: Session, record: PoolRecord, version: str, views: Iterable[GroupView]) -> None:
+    """Keep groups from shrinking below their live size; they may still grow."""
+    views = [view for view in views if view.min < view.desired]
+    _remember(record, version, views, ())
+    for view in views:
+        groups.resize(session, view.name, minimum=view.desired, maximum=view.max)
+
+
+def thaw(session: Session, record: PoolRecord, version: str) -> list[str]:
+    """Undo whatever the record says was done to the version's groups; the names of those that were changed back."""
+    mine = {name: was for name, was in record.load().frozen.items() if was.version == version}
+    views = groups.describe(session, sorted(mine))
+    thawed = []
+    for name, was in mine.items():
+        view = views.get(name)
+        # A group of the same name with another ARN is a later one: its limits are its own.
+        if view and was.arn == view.arn:
+            groups.thaw(session, name, minimum=was.min, maximum=max(was.max, view.desired), processes=was.suspended)
+            thawed.append(name)
+    if mine:
+        record.update(lambda now: replace(now, frozen=_without(now.frozen, mine)))
+    return thawed
+
+
+def release_floor(session: Session, record: PoolRecord, version: str) -> None:
+    """Give the serving version its own minimum back once nothing moves onto it any more."""
+    thaw(session, record, version)
+
+
+def _remember(record: PoolRecord, version: str, views: Iterable[GroupView], processes: Iterable[str]) -> None:
+    views = list(views)
+    if views:
+        record.update(lambda now: _with(now, version, views, tuple(processes)))
+
+
+def _with(record: Record, version: str, views: Iterable[GroupView], processes: tuple[str, ...]) -> Record:
+    frozen = dict(record.frozen)
+    for view in views:
+        was = frozen.get(view.name)
+        if was is None or was.arn != view.arn:
+            was = Frozen(view.arn, version, view.min, view.max, view.desired)
+        ours = {*was.suspended, *(name for name in processes if name not in view.suspended)}
+        frozen[view.name] = replace(was, version=version, suspended=tuple(sorted(ours)))
+    return replace(record, frozen=frozen)
+
+
+def _without(frozen: Mapping[str, Frozen], names: Iterable[str]) -> dict[str, Frozen]:
+    return {name: was for name, was in frozen.items() if name not in set(names)}

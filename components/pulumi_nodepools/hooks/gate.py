@@ -1,0 +1,243 @@
+"""Waiting for a new version to be ready, and stopping a version that never will be.
+
+Polls, since Auto Scaling offers no watch. Changes nothing but the version's own groups, its nodes' cordons (a rollback)
+and the pool's record. Which nodes are good is evidence.py's to say.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from pulumi_nodepools.aws import groups
+from pulumi_nodepools.aws.groups import FailedLaunch, GroupView
+from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.drainer import uncordon
+from pulumi_nodepools.cluster.lease import LeaseHolder
+from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.drain.model import NodeView
+from pulumi_nodepools.errors import ApiError, AwsError, ClusterUnreachableError, ConfigError, GateError, HeldError
+from pulumi_nodepools.hooks import freezing
+from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge
+from pulumi_nodepools.hooks.place import PlaceProps, open_place
+from pulumi_nodepools.hooks.progress import Engine, Watch
+from pulumi_nodepools.hooks.provider import plain
+from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
+
+_NAMED = 10
+"""Instances named in an error; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class GateProps:
+    """What the gate waits for and for how long (seconds)."""
+
+    place: PlaceProps
+    wanted: Wanted
+    timeout: float
+    consecutive: int
+    interval: float
+
+    @classmethod
+    def read(cls, props: Mapping[str, Any]) -> "GateProps":
+        """Decode; ConfigError if the gate could not tell which nodes it waits for."""
+        place = PlaceProps.read(props)
+        if not place.groups:
+            raise ConfigError(f"the gate of pool {place.pool} names no Auto Scaling group; nothing could be waited for")
+        wanted = Wanted(
+            place.pool,
+            place.version,
+            str(props.get("minimumKernelVersion") or ""),
+            tuple(props.get("kernelArguments") or ()),
+        )
+        return cls(
+            place,
+            wanted,
+            float(props.get("timeout") or 1800),
+            int(props.get("consecutive") or 3),
+            float(props.get("interval") or 5),
+        )
+
+
+def pass_gate(props: Mapping[str, Any], engine: Engine) -> None:
+    """Return once the active version is ready and recorded as serving; GateError says what it lacks."""
+    gate = GateProps.read(plain(dict(props)))
+    place = open_place(gate.place)
+    assert place.session is not None
+    record = PoolRecord(place.client, gate.place.pool)
+    stop = threading.Event()
+    with engine.watched(stop) as watch, record.hold(stop=stop) as lease:
+        _Gate(gate, place.client, place.session, record, engine, stop, watch, lease).run()
+
+
+def clear_serving(props: Mapping[str, Any], engine: Engine) -> None:
+    """The pool goes: no version of it serves any more, so its last one may be drained."""
+    wanted = PlaceProps.read(props)
+    record = PoolRecord(open_place(wanted).client, wanted.pool)
+    stop = threading.Event()
+    with engine.watched(stop), record.hold(stop=stop) as lease:
+        lease.check()
+        record.update(lambda now: replace(now, serving=None, serving_groups=(), phase="removing"))
+
+
+@dataclass
+class _Gate:
+    gate: GateProps
+    client: Client
+    session: Session
+    record: PoolRecord
+    engine: Engine
+    stop: threading.Event
+    watch: Watch
+    lease: LeaseHolder
+    known: set[str] = field(default_factory=set)
+    """Failed launches that an earlier run of this gate has judged."""
+
+    @property
+    def names(self) -> list[str]:
+        return [group.name for group in self.gate.place.groups]
+
+    def run(self) -> None:
+        self.lease.check()
+        self._begin()
+        deadline = time.monotonic() + self.gate.timeout
+        good = 0
+        verdict = Verdict(0, 0, {})
+        trouble = ""
+        while good < self.gate.consecutive:
+            try:
+                verdict, trouble = self._look(), ""
+                good = good + 1 if verdict.good else 0
+            except (ClusterUnreachableError, AwsError, ApiError) as error:
+                # An API server that restarts or AWS throttling is no verdict on the nodes.
+                good, trouble = 0, str(error)
+            self._say(verdict, good, trouble)
+            if good < self.gate.consecutive:
+                self._pause(deadline, verdict, trouble)
+        self._finish(verdict)
+
+    def _begin(self) -> None:
+        """Bring back what we froze or cordoned ourselves: a rollback, or a retry after stopped launches."""
+        place = self.gate.place
+        phase = f"gate {place.version}"
+        again = self.record.load().phase == phase
+        self.record.update(lambda now: replace(now, phase=phase))
+        if again:
+            # Launches that failed before this retry were judged by the run before it.
+            self.known = {failed.activity for name in self.names for failed in groups.activities(self.session, name)}
+        thawed = freezing.thaw(self.session, self.record, place.version)
+        freed = uncordon(self.client, self._member, place.owner)
+        if thawed or freed:
+            self.engine.info(
+                place.urn, f"{place.title}: groups {', '.join(thawed) or 'none'} thawed, {len(freed)} nodes uncordoned"
+            )
+
+    def _member(self, node: NodeView) -> bool:
+        place = self.gate.place
+        return node.labels.get(POOL_LABEL) == place.pool and node.labels.get(VERSION_LABEL) == place.version
+
+    def _look(self) -> Verdict:
+        views = self._views()
+        self._stop_hopeless(views)
+        nodes = list_nodes(self.client)
+        verdict = judge(views, nodes, (), self.gate.wanted)
+        if not verdict.good:
+            return verdict
+        ours = {entry.id for view in views for entry in view.instances}
+        names = [node["metadata"]["name"] for node in nodes if instance_of(node) in ours]
+        return judge(views, nodes, _pods_on(self.client, names), self.gate.wanted)
+
+    def _views(self) -> list[GroupView]:
+        found = groups.describe(self.session, self.names)
+        missing = [name for name in self.names if name not in found]
+        if missing:
+            raise GateError(
+                f"{self.gate.place.title}: Auto Scaling group {', '.join(missing)} does not exist in region "
+                f"{self.gate.place.region}; run `pulumi refresh` and `pulumi up` to create it again"
+            )
+        return list(found.values())
+
+    def _stop_hopeless(self, views: Sequence[GroupView]) -> None:
+        """After max(2, N) failed launches more of them will not help: stop the relaunching and say why."""
+        failed = [
+            launch
+            for view in views
+            for launch in groups.activities(self.session, view.name)
+            if launch.activity not in self.known
+        ]
+        wanted = sum(view.desired for view in views)
+        if len(failed) < max(2, wanted):
+            return
+        self.lease.check()
+        place = self.gate.place
+        freezing.stop_launches(self.session, self.record, place.version, views)
+        serving = self.record.load().serving
+        untouched = f"{place.pool} {serving} still serves and was not touched" if serving else "no version serves yet"
+        raise GateError(
+            f"{place.title}: {len(failed)} launches failed or were abandoned, {wanted} nodes are wanted: "
+            f"{_launches(failed)}. Launch is now suspended on {', '.join(self.names)}; {untouched}. Next: see the "
+            "console output of one of these instances; if the image or its arguments are at fault add a new version, "
+            "if the cause was outside run `pulumi up` again: launches resume"
+        )
+
+    def _pause(self, deadline: float, verdict: Verdict, trouble: str) -> None:
+        if time.monotonic() >= deadline:
+            place = self.gate.place
+            raise GateError(
+                f"{place.title}: {verdict.ready} of {verdict.total} nodes ready after "
+                f"{self.gate.timeout:.0f} s{_lacking(verdict)}{'; ' + trouble if trouble else ''}. The version that "
+                "serves was not touched. Fix what is named, or raise the gate's timeout, and run `pulumi up` again"
+            )
+        if self.stop.wait(self.gate.interval):
+            raise HeldError(self.watch.gone or self.lease.lost)
+
+    def _say(self, verdict: Verdict, good: int, trouble: str) -> None:
+        place = self.gate.place
+        first = trouble or next((f"{name} {lack}" for name, lack in verdict.lacks.items()), "")
+        more = f" (and {len(verdict.lacks) - 1} more)" if len(verdict.lacks) > 1 and not trouble else ""
+        tail = f"; {first}{more}" if first else f"; good {good}/{self.gate.consecutive}"
+        self.engine.status(place.urn, f"{place.title}: {verdict.ready}/{verdict.total} nodes ready{tail}")
+
+    def _finish(self, verdict: Verdict) -> None:
+        self.lease.check()
+        place = self.gate.place
+        evidence = {"version": place.version, "nodes": verdict.ready, "minimumKernel": self.gate.wanted.minimum_kernel}
+        self.record.update(
+            lambda now: replace(
+                now,
+                serving=place.version,
+                serving_groups=tuple(self.names),
+                phase="serving",
+                evidence={**now.evidence, "gate": evidence},
+            )
+        )
+        self.engine.info(place.urn, f"{place.title}: {verdict.ready} nodes ready and proved; it serves now")
+
+
+def list_nodes(client: Client) -> list[Any]:
+    """Every node of the cluster, decoded."""
+    return [node for page in client.list_raw("/api/v1/nodes") for node in msgspec.json.decode(page)["items"]]
+
+
+def _pods_on(client: Client, names: Sequence[str]) -> list[Any]:
+    pages = (page for name in names for page in client.list_raw("/api/v1/pods", fieldSelector=f"spec.nodeName={name}"))
+    return [pod for page in pages for pod in msgspec.json.decode(page)["items"]]
+
+
+def _launches(failed: Sequence[FailedLaunch]) -> str:
+    named = "; ".join(f"{launch.instance or 'no instance'}: {launch.reason}" for launch in failed[:_NAMED])
+    if len(failed) <= _NAMED:
+        return named
+    kinds = Counter(launch.reason for launch in failed[_NAMED:])
+    return f"{named}; and {len(failed) - _NAMED} more ({', '.join(f'{n} x {reason}' for reason, n in kinds.items())})"
+
+
+def _lacking(verdict: Verdict) -> str:
+    named = "; ".join(f"{name} {lack}" for name, lack in list(verdict.lacks.items())[:_NAMED])
+    more = f"; and {len(verdict.lacks) - _NAMED} more" if len(verdict.lacks) > _NAMED else ""
+    return f": {named}{more}" if named else ""

@@ -1,0 +1,87 @@
+"""What the dynamic providers share: echoing properties, comparing them, hiding the serialized provider.
+
+Properties come back from the engine with integers as floats, `Unknown` objects in previews and `None` after a failed
+dependency; state written by any older release must still be readable.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pulumi
+from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
+from pulumi.output import Unknown
+
+PROVIDER = "__provider"
+
+
+def plain(value: Any) -> Any:
+    """The value with whole floats as integers, at any depth. Unknowns stay as they are."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def unknown(value: Any) -> bool:
+    """Whether any part of the value is not known yet."""
+    if isinstance(value, Mapping):
+        return any(unknown(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(unknown(item) for item in value)
+    return isinstance(value, Unknown)
+
+
+def changed(olds: Mapping[str, Any], news: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """The keys whose values differ. Unknown differs from everything, `None` from nothing: it says nothing."""
+    return [
+        key
+        for key in keys
+        if news.get(key) is not None and (unknown(news[key]) or plain(news[key]) != plain(olds.get(key)))
+    ]
+
+
+def echo(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties as outputs: everything but the provider, which the servicer puts back itself."""
+    return {key: plain(value) for key, value in props.items() if key != PROVIDER}
+
+
+class EchoProvider(ResourceProvider):
+    """Keeps what it is given. Stateless: one object serves all threads of the plugin."""
+
+    serialize_as_secret_always = False
+    identity: ClassVar[tuple[str, ...]] = ()
+    """Keys that name what the resource stands for: a change replaces it."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Keys that may change in place."""
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        return CheckResult(news, [])
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        replaces = changed(olds, news, self.identity)
+        # A new serialized form must reach the state, or a later delete may not be able to load it.
+        changes = changed(olds, news, (*self.settings, PROVIDER))
+        return DiffResult(changes=bool(replaces or changes), replaces=replaces, delete_before_replace=False)
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult(self.id_of(props), echo(props))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        # An empty id would drop the resource from the state, and with it the drain.
+        return ReadResult(id_ or self.id_of(props), echo(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(echo(news))
+
+    def id_of(self, props: Mapping[str, Any]) -> str:
+        """A readable id that is the same on every call."""
+        parts = (props.get("cluster"), props.get("pool"), props.get("version"))
+        return "/".join(str(part) for part in parts if part) or "nodepools"
+
+
+def hidden(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """The options with the serialized provider left out of every displayed diff."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hide_diffs=[PROVIDER]))

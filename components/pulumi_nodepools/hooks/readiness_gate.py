@@ -1,0 +1,58 @@
+"""ReadinessGate: one per pool; done once the active version is ready and proved, and recorded as the serving one.
+
+`generation` rises whenever `active` changes, for what must follow a switch. Deleting the gate says that no version of
+the pool serves any more.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pulumi
+from pulumi.dynamic import CreateResult, Resource, UpdateResult
+
+from pulumi_nodepools.hooks import gate
+from pulumi_nodepools.hooks.boundary import boundary
+from pulumi_nodepools.hooks.progress import Engine
+from pulumi_nodepools.hooks.provider import EchoProvider, changed, echo, hidden
+from pulumi_nodepools.hooks.skip import skipped
+
+_PROOF = ("active", "groups", "kernelArguments", "minimumKernelVersion")
+
+
+class GateProvider(EchoProvider):
+    """Waits on create, and on an update that changes what must be proved."""
+
+    identity: ClassVar[tuple[str, ...]] = ("pool", "clusterUid")
+    settings: ClassVar[tuple[str, ...]] = (
+        *_PROOF,
+        *("schemaVersion", "cluster", "account", "region", "access", "timeout", "consecutive", "interval"),
+    )
+
+    @boundary
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        gate.pass_gate(props, Engine.of_this_process())
+        return CreateResult(self.id_of(props), {**echo(props), "generation": 1})
+
+    @boundary
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        if changed(olds, news, _PROOF):
+            gate.pass_gate(news, Engine.of_this_process())
+        generation = int(olds.get("generation") or 1) + (1 if changed(olds, news, ("active",)) else 0)
+        return UpdateResult({**echo(news), "generation": generation})
+
+    @boundary
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        if not skipped(props):
+            gate.clear_serving(props, Engine.of_this_process())
+
+
+class ReadinessGate(Resource, module="nodepools", name="ReadinessGate"):
+    """Props: cluster, clusterUid, account, region, access, pool, active, groups, kernelArguments,
+    minimumKernelVersion, timeout, consecutive, interval, urn."""
+
+    active: pulumi.Output[str]
+    generation: pulumi.Output[int]
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        # Named with no value, so that the SDK makes an output of what only the provider knows.
+        super().__init__(GateProvider(), name, {"generation": None, **props}, hidden(opts))

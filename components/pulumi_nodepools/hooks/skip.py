@@ -1,0 +1,26 @@
+"""The way past a drain when a whole cluster goes: exact names in an environment variable, said aloud."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pulumi_nodepools.hooks.progress import Engine
+from pulumi_nodepools.names import DRAIN_SKIP_VARIABLE
+
+
+def skipped(props: Mapping[str, Any]) -> bool:
+    """Whether `<cluster>/<pool>/<version>` of these properties is listed in the variable; logged if so.
+
+    Exact names only: a variable forgotten in CI must not disable the next drain.
+    """
+    parts = [str(props.get(key) or "") for key in ("cluster", "pool")]
+    name = "/".join((*parts, str(props.get("version") or props.get("active") or "")))
+    listed = {entry.strip() for entry in os.environ.get(DRAIN_SKIP_VARIABLE, "").split(",")}
+    if name not in listed or not all(name.split("/")):
+        return False
+    Engine.of_this_process().warn(
+        str(props.get("urn") or ""),
+        f"{name}: not drained, because {DRAIN_SKIP_VARIABLE} names it; its nodes and the pods on them are deleted as "
+        "they are",
+    )
+    return True
