@@ -24,7 +24,7 @@ from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.errors import ApiError, AwsError, ClusterUnreachableError, ConfigError, GateError, HeldError
 from pulumi_nodepools.hooks import freezing
 from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge
-from pulumi_nodepools.hooks.place import PlaceProps, open_place
+from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
@@ -97,6 +97,8 @@ class _Gate:
     lease: LeaseHolder
     known: set[str] = field(default_factory=set)
     """Failed launches that an earlier run of this gate has judged."""
+    refused: str = ""
+    """Why EC2 would not start an instance, if it last did."""
 
     @property
     def names(self) -> list[str]:
@@ -164,12 +166,11 @@ class _Gate:
 
     def _stop_hopeless(self, views: Sequence[GroupView]) -> None:
         """After max(2, N) failed launches more of them will not help: stop the relaunching and say why."""
-        failed = [
-            launch
-            for view in views
-            for launch in groups.activities(self.session, view.name)
-            if launch.activity not in self.known
-        ]
+        launches = [launch for view in views for launch in groups.activities(self.session, view.name)]
+        fresh = [launch for launch in launches if launch.activity not in self.known]
+        # EC2 out of capacity is not the version's fault, and Auto Scaling tries other zones: named at the deadline.
+        self.refused = next((launch.reason for launch in fresh if not launch.instance), "")
+        failed = [launch for launch in fresh if launch.instance]
         wanted = sum(view.desired for view in views)
         if len(failed) < max(2, wanted):
             return
@@ -188,9 +189,10 @@ class _Gate:
     def _pause(self, deadline: float, verdict: Verdict, trouble: str) -> None:
         if time.monotonic() >= deadline:
             place = self.gate.place
+            also = "".join(f"; {text}" for text in (self.refused, trouble) if text)
             raise GateError(
                 f"{place.title}: {verdict.ready} of {verdict.total} nodes ready after "
-                f"{self.gate.timeout:.0f} s{_lacking(verdict)}{'; ' + trouble if trouble else ''}. The version that "
+                f"{self.gate.timeout:.0f} s{_lacking(verdict)}{also}. The version that "
                 "serves was not touched. Fix what is named, or raise the gate's timeout, and run `pulumi up` again"
             )
         if self.stop.wait(self.gate.interval):
@@ -217,11 +219,6 @@ class _Gate:
             )
         )
         self.engine.info(place.urn, f"{place.title}: {verdict.ready} nodes ready and proved; it serves now")
-
-
-def list_nodes(client: Client) -> list[Any]:
-    """Every node of the cluster, decoded."""
-    return [node for page in client.list_raw("/api/v1/nodes") for node in msgspec.json.decode(page)["items"]]
 
 
 def _pods_on(client: Client, names: Sequence[str]) -> list[Any]:

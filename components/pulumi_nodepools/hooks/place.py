@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
@@ -99,6 +101,11 @@ def open_place(props: PlaceProps) -> Place:
             "KUBECONFIG or the context to the right cluster"
         )
     return Place(props, client, session)
+
+
+def list_nodes(client: Client) -> list[Any]:
+    """Every node of the cluster, decoded."""
+    return [node for page in client.list_raw("/api/v1/nodes") for node in msgspec.json.decode(page)["items"]]
 
 
 def _region(groups: tuple[GroupRef, ...]) -> str:

@@ -1,0 +1,195 @@
+"""Draining one version on behalf of the engine's delete: proofs and guards first, then the freeze, then the drain.
+
+Every step before the freeze only reads. The engine room (cluster.drainer) does the evictions.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pulumi_nodepools import report as report_files
+from pulumi_nodepools.aws import groups
+from pulumi_nodepools.aws.groups import GroupView
+from pulumi_nodepools.cluster.drainer import drain
+from pulumi_nodepools.cluster.lease import LeaseHolder
+from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.drain.model import DrainSettings, NodeView, Progress, WorldView
+from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError
+from pulumi_nodepools.hooks import freezing, guards
+from pulumi_nodepools.hooks.evidence import instance_of
+from pulumi_nodepools.hooks.members import Members, candidates, labelled, resolve
+from pulumi_nodepools.hooks.place import Place, PlaceProps, list_nodes, open_place
+from pulumi_nodepools.hooks.progress import Engine, Watch
+from pulumi_nodepools.hooks.provider import plain
+
+SETTLE_SECONDS = 60.0
+"""How long instances may take to join or to go before their doubt becomes a refusal."""
+_SETTLE_BEAT = 2.0
+_NAMED = 10
+
+
+def drain_version(props: Mapping[str, Any], engine: Engine) -> None:
+    """Return once no workload is left on the version's nodes; any doubt raises and leaves what is left untouched."""
+    place = open_place(PlaceProps.read(props))
+    settings = DrainSettings.from_props(plain(props.get("drain") or {}))
+    record = PoolRecord(place.client, place.props.pool)
+    stop = threading.Event()
+    with engine.watched(stop) as watch, record.hold(stop=stop) as lease:
+        _Drain(place, settings, record, engine, stop, watch, lease).run()
+
+
+@dataclass
+class _Drain:
+    place: Place
+    settings: DrainSettings
+    record: PoolRecord
+    engine: Engine
+    stop: threading.Event
+    watch: Watch
+    lease: LeaseHolder
+    views: list[GroupView] = field(default_factory=list)
+    members: Members = field(default_factory=lambda: Members((), frozenset(), frozenset(), ()))
+    told: set[tuple[str, str]] = field(default_factory=set)
+    frozen: bool = False
+
+    def run(self) -> None:
+        props = self.place.props
+        self.lease.check()
+        self._settle()
+        if not self.members.nodes:
+            self._finish(f"{props.title}: no nodes left, nothing to drain")
+            return
+        guards.refuse_serving(props.pool, props.version, self.record.load().serving)
+        try:
+            report = drain(
+                self.place.client,
+                nodes=self._ours,
+                settings=self.settings,
+                owner=props.owner,
+                before_batch=self._before_batch,
+                listen=self._listen,
+                stop=self.stop,
+            )
+        except DrainBlockedError as error:
+            self._save(getattr(error, "report", None))
+            if self.watch.gone or self.lease.lost:
+                raise HeldError(self.watch.gone or self.lease.lost) from error
+            raise
+        self._save(report)
+        self._finish(f"{props.title}: {len(self.members.nodes)} nodes drained")
+
+    def _settle(self) -> None:
+        """Wait until every instance has its Node or is gone; IdentityError names those that stay in doubt."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            self._resolve()
+            if not self.members.doubts:
+                return
+            props = self.place.props
+            named = "; ".join(self.members.doubts[:_NAMED])
+            more = f"; and {len(self.members.doubts) - _NAMED} more" if len(self.members.doubts) > _NAMED else ""
+            if time.monotonic() >= deadline:
+                raise IdentityError(
+                    f"{props.title}: {named}{more}. Whether pods run there cannot be told, so nothing was touched. "
+                    f"Check that {props.access.describe()} and region {props.region} are those of the pool; terminate "
+                    "or repair what is named, and run `pulumi up` again"
+                )
+            self.engine.status(props.urn, f"{props.title}: waiting: {named}")
+            if self.stop.wait(_SETTLE_BEAT):
+                raise HeldError(self.watch.gone or self.lease.lost)
+
+    def _resolve(self) -> None:
+        props = self.place.props
+        found = self._describe()
+        self.views = list(found.values())
+        missing = [group.name for group in props.groups if group.name not in found]
+        nodes = candidates(self.views, list_nodes(self.place.client), props.pool, props.version)
+        ids = {instance.id for view in self.views for instance in view.instances} | {
+            instance_of(node) for node in nodes
+        }
+        session = self.place.session
+        states = groups.instance_states(session, sorted(ids - {""})) if session else {}
+        self.members = resolve(self.views, missing, nodes, states)
+
+    def _describe(self) -> dict[str, GroupView]:
+        props, session = self.place.props, self.place.session
+        if session is None:
+            return {}
+        found = groups.describe(session, [group.name for group in props.groups])
+        for group in props.groups:
+            view = found.get(group.name)
+            if view and group.arn and view.arn != group.arn:
+                raise IdentityError(
+                    f"{props.title}: group {group.name} is {view.arn}, but {group.arn} was recorded: it was made anew "
+                    "outside this stack. Nothing was touched. Import or delete that group, then run `pulumi up` again"
+                )
+        return found
+
+    def _ours(self, node: NodeView) -> bool:
+        props = self.place.props
+        if node.name in self.members.dead:
+            return False
+        instance = node.provider_id.rsplit("/", 1)[-1] if node.provider_id else ""
+        return labelled(node.labels, props.pool, props.version) or instance in self.members.instances
+
+    def _before_batch(self, world: WorldView) -> None:
+        props = self.place.props
+        if self.watch.gone:
+            raise HeldError(self.watch.gone)
+        self.lease.check()
+        serving = self.record.load().serving
+        guards.refuse_serving(props.pool, props.version, serving)
+        guards.require_count(world, self._ours, props.pool, serving)
+        guards.require_room(world, self._ours, self.settings)
+        if not self.frozen:
+            self._freeze(serving)
+            self.frozen = True
+
+    def _freeze(self, serving: str | None) -> None:
+        props, session = self.place.props, self.place.session
+        self.record.update(lambda now: replace(now, phase=f"drain {props.version}"))
+        if session is None:
+            return
+        freezing.freeze(session, self.record, props.version, self.views)
+        serving_groups = self.record.load().serving_groups
+        if serving and serving_groups:
+            floor = groups.describe(session, serving_groups).values()
+            freezing.hold_floor(session, self.record, serving, floor)
+        names = ", ".join(view.name for view in self.views)
+        self.engine.info(props.urn, f"{props.title}: {names or 'no group'} frozen at {len(self.members.nodes)} nodes")
+
+    def _listen(self, progress: Progress) -> None:
+        props = self.place.props
+        for diagnosis in progress.blocked:
+            key = (diagnosis.reason, diagnosis.object)
+            if key not in self.told:
+                self.told.add(key)
+                self.engine.warn(props.urn, str(diagnosis))
+        self.engine.status(props.urn, f"{props.title}: {status_line(progress)}")
+
+    def _finish(self, message: str) -> None:
+        props, session = self.place.props, self.place.session
+        self.lease.check()
+        serving = self.record.load().serving
+        if session and serving and serving != props.version:
+            freezing.release_floor(session, self.record, serving)
+        self.record.update(lambda now: replace(now, phase=f"drained {props.version}"))
+        self.engine.info(props.urn, message)
+
+    def _save(self, report: Any) -> None:
+        if report is not None:
+            props = self.place.props
+            body = {"cluster": props.cluster, "pool": props.pool, "version": props.version, **report.to_json()}
+            report_files.save_if_wanted(f"{props.pool}-{props.version}", body)
+
+
+def status_line(progress: Progress) -> str:
+    """One line: phase, nodes, pods left, and the first thing that does not move."""
+    blocked = progress.blocked
+    first = f"; {len(blocked)} blocked: {blocked[0].object} {blocked[0].reason}" if blocked else ""
+    return (
+        f"{progress.phase}: {progress.nodes_done}/{progress.nodes_total} nodes done, "
+        f"{progress.pods_left} pods left{first}"
+    )

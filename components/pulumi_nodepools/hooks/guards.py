@@ -1,0 +1,70 @@
+"""Pure: whether a version may be drained at all, given what else is ready. Asked before every batch.
+
+This is what makes a half-failed update, `--continue-on-error` or a new version deleted by hand harmless: it
+refuses and nothing is touched.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from pulumi_nodepools.drain.classify import classify
+from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, WorldView
+from pulumi_nodepools.drain.preflight import fits
+from pulumi_nodepools.errors import CapacityError
+from pulumi_nodepools.hooks.members import labelled
+
+_NAMED = 5
+
+
+def refuse_serving(pool: str, version: str, serving: str | None) -> None:
+    """A version that serves is never drained, whatever the engine asks for."""
+    if serving == version:
+        raise CapacityError(
+            f"{pool} {version} is the version that serves: no other version of the pool has passed its readiness "
+            "gate, so draining it would leave the pool without nodes. Nothing was touched. Get the new version's gate "
+            "to pass (`pulumi up`), or list this version again"
+        )
+
+
+def require_count(world: WorldView, blue: Callable[[NodeView], bool], pool: str, serving: str | None) -> None:
+    """The serving version must have as many ready, schedulable nodes as the one that goes has nodes."""
+    if serving is None:
+        return
+    leaving = sum(blue(node) for node in world.nodes)
+    ready = sum(usable(node) and labelled(node.labels, pool, serving) for node in world.nodes)
+    if ready < leaving:
+        raise CapacityError(
+            f"{pool} {serving}, the version that serves, has {ready} ready and schedulable nodes, but {leaving} nodes "
+            f"are to be drained: capacity would fall below what it was. No node was touched now. Bring {serving} to "
+            f"{leaving} ready nodes and run `pulumi up` again"
+        )
+
+
+def require_room(world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings) -> None:
+    """Every pod that would be evicted must fit on a usable node that stays."""
+    names = {node.name for node in world.nodes if blue(node)}
+    staying = [node for node in world.nodes if node.name not in names and usable(node)]
+    moving = [pod for pod in world.pods if pod.node in names and _moves(pod, settings)]
+    if not moving:
+        return
+    if not staying:
+        raise CapacityError(
+            f"{len(moving)} pods would be evicted and there is no ready, schedulable node outside the version; "
+            "nothing was touched. Add capacity; when the whole cluster goes, set NODEPOOLS_DRAIN_SKIP to "
+            "<cluster>/<pool>/<version>"
+        )
+    _refuse_unplaced(moving, staying, world.pods)
+
+
+def usable(node: NodeView) -> bool:
+    """Whether the scheduler may put pods on it now."""
+    return node.ready and not node.unschedulable
+
+
+def _moves(pod: PodView, settings: DrainSettings) -> bool:
+    # What blocks is the drain's to report; what has finished needs no room.
+    return not pod.finished and classify(pod, settings, time.time()).action == "evict"
+
+
+def _refuse_unplaced(moving: Sequence[PodView], staying: Sequence[NodeView], pods: Sequence[PodView]) -> None:
+    raise NotImplementedError((moving, staying, pods, fits))

@@ -1,0 +1,136 @@
+"""One look at account and cluster before anything is planned: who serves, how large it is, what is missing.
+
+Only reads. It runs in every preview, so that a missing right or a full subnet is known before anything is changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pulumi_nodepools.aws import groups, subnets
+from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.cluster.access import Access
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.record import PoolRecord, Record
+from pulumi_nodepools.errors import AccessDeniedError, ConfigError
+from pulumi_nodepools.names import RECORD_NAMESPACE, group_name
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found. `live_size` is the desired capacity of the version that serves; None if none does."""
+
+    account: str
+    cluster_uid: str
+    serving: str | None
+    live_size: int | None
+    subnet_zones: dict[str, str]
+    free_addresses: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Right:
+    """One thing that the drain and the gate must be allowed to do."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    subresource: str = ""
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        name = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        kind = f"{name}.{self.group}" if self.group else name
+        return f"{self.verb} {kind} in {self.namespace}" if self.namespace else f"{self.verb} {kind}"
+
+
+def _rights() -> tuple[Right, ...]:
+    read = [
+        Right(verb, resource, group)
+        for group, resource in (
+            ("", "nodes"),
+            ("", "pods"),
+            ("policy", "poddisruptionbudgets"),
+            ("apps", "replicasets"),
+            ("apps", "statefulsets"),
+            ("", "replicationcontrollers"),
+        )
+        for verb in ("list", "watch")
+    ]
+    own = [
+        Right(verb, resource, group, namespace=RECORD_NAMESPACE)
+        for group, resource in (("", "configmaps"), ("coordination.k8s.io", "leases"))
+        for verb in ("get", "create", "update")
+    ]
+    return (*read, *own, Right("patch", "nodes"), Right("create", "pods", subresource="eviction"))
+
+
+RIGHTS = _rights()
+
+
+def survey(
+    *,
+    cluster: str,
+    pool: str,
+    active: str,
+    region: str,
+    access: Access,
+    subnet_ids: Sequence[str],
+    initial: int = 0,
+) -> Survey:
+    """Look, and raise one clear error for what would stop the pool. `initial` counts when no version serves yet."""
+    session = Session(region, access.profile, access.role_arn)
+    account = session.account()
+    client = Client.connect(access)
+    require_rights(client)
+    record = PoolRecord(client, pool).load()
+    zones, free = subnets.describe(session, subnet_ids)
+    live_size = _live_size(session, cluster, record, sorted(set(zones.values())))
+    if not _exists(session, cluster, pool, active, sorted(set(zones.values()))):
+        _require_addresses(pool, active, live_size if live_size is not None else initial, free)
+    return Survey(account, client.cluster_uid, record.serving, live_size, zones, free)
+
+
+def require_rights(client: Client) -> None:
+    """AccessDeniedError naming every right that these credentials lack."""
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        allowed = list(pool.map(lambda right: _may(client, right), RIGHTS))
+    missing = [str(right) for right, may in zip(RIGHTS, allowed, strict=True) if not may]
+    if missing:
+        raise AccessDeniedError(
+            f"the cluster credentials lack {len(missing)} of {len(RIGHTS)} rights that a drain needs: "
+            f"{', '.join(missing)}. Bind the ClusterRole nodepools-drainer to them and run again"
+        )
+
+
+def _may(client: Client, right: Right) -> bool:
+    return client.can_i(
+        right.verb, right.resource, group=right.group, subresource=right.subresource, namespace=right.namespace
+    )
+
+
+def _candidates(cluster: str, pool: str, version: str, zones: Sequence[str]) -> list[str]:
+    """Every name that a group of the version may have: one for all zones, or one per zone."""
+    return [group_name(cluster, pool, version), *(group_name(cluster, pool, version, zone) for zone in zones)]
+
+
+def _exists(session: Session, cluster: str, pool: str, version: str, zones: Sequence[str]) -> bool:
+    return bool(groups.describe(session, _candidates(cluster, pool, version, zones)))
+
+
+def _live_size(session: Session, cluster: str, record: Record, zones: Sequence[str]) -> int | None:
+    if record.serving is None:
+        return None
+    names = record.serving_groups or _candidates(cluster, record.pool, record.serving, zones)
+    found = groups.describe(session, names)
+    return sum(view.desired for view in found.values()) if found else None
+
+
+def _require_addresses(pool: str, version: str, nodes: int, free: Mapping[str, int]) -> None:
+    total = sum(free.values())
+    if free and total < nodes:
+        named = ", ".join(f"{subnet} {count}" for subnet, count in sorted(free.items()))
+        raise ConfigError(
+            f"subnetIds of pool {pool}: {total} free addresses ({named}), but version {version} adds {nodes} nodes "
+            "while the old ones still run; free addresses or add a subnet. Nothing was changed"
+        )
