@@ -1,0 +1,41 @@
+"""What a node needs to know to boot and join. Plain values only; which of them are refused is in `check`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class KubeadmJoin:
+    """Join with kubeadm. The token itself never stands in user data, which every process on the node can read."""
+
+    token_parameter: str
+    """Name of the SSM parameter (SecureString) that holds the bootstrap token."""
+    ca_cert_hashes: tuple[str, ...]
+    """`sha256:…` of the cluster's CA, at least one."""
+
+
+@dataclass(frozen=True)
+class EksJoin:
+    """Join with the /etc/eks/bootstrap.sh of EKS images."""
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """One version of a pool, as its nodes see it."""
+
+    cluster: str
+    endpoint: str
+    certificate_authority: str
+    """The cluster's CA, base64; used by the EKS join only (kubeadm pins it by hash)."""
+    join: KubeadmJoin | EksJoin
+    region: str
+    pool: str
+    version: str
+    group: str = ""
+    """Name of the Auto Scaling group; empty: the node asks which group it belongs to."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
+    """`key=value:Effect` or `key:Effect`."""
+    kernel_arguments: tuple[str, ...] = ()
+    minimum_kernel: str | None = None
+    kubelet_arguments: tuple[str, ...] = ()

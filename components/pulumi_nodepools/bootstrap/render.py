@@ -1,0 +1,111 @@
+"""Puts values and shell text together into one multipart MIME document, byte for byte the same for the same values.
+
+The order of the parts is that of the boot: cloud-init runs the boothook early at every boot, and the join script once
+per instance at the end of the first boot that gets so far.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import Literal
+
+from pulumi_nodepools.bootstrap import scripts
+from pulumi_nodepools.bootstrap.check import check, host_and_port
+from pulumi_nodepools.bootstrap.model import Bootstrap, KubeadmJoin
+from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.names import LAUNCH_HOOK, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL, validated_value
+
+REVISION = 1
+"""Raised when the text for unchanged values changes; recorded beside what was rendered, never compared."""
+MAX_BYTES = 16384
+"""What EC2 accepts, counted before base64."""
+
+_BOUNDARY = "==nodepools-boundary=="
+
+
+def render(os_family: Literal["el7"], b: Bootstrap) -> str:
+    """User data for `os_family`; ConfigError when a value cannot stand in it or the text is too large."""
+    if os_family != "el7":
+        raise ConfigError(f"osFamily {os_family!r} is not supported yet: el7")
+    check(b)
+    parts = [("x-shellscript", "20-nodepools-join.sh", _join_script(b))]
+    if b.kernel_arguments:
+        parts.insert(0, ("cloud-boothook", "10-nodepools-gate.sh", _boothook(b)))
+    text = _multipart(parts)
+    _require_fits(text, b)
+    return text
+
+
+def _boothook(b: Bootstrap) -> str:
+    return "#cloud-boothook\n" + _head(b, {}) + scripts.COMMON + scripts.BOOTHOOK
+
+
+def _join_script(b: Bootstrap) -> str:
+    own = {POOL_LABEL: b.pool, VERSION_LABEL: b.version}
+    values = {
+        "region": b.region,
+        "group": b.group,
+        "hook": LAUNCH_HOOK,
+        "minimum_kernel": b.minimum_kernel or "",
+        "probe_kmem": "yes" if any(map(_turns_accounting_off, b.kernel_arguments)) else "",
+        "labels": ",".join(f"{key}={value}" for key, value in sorted({**b.labels, **own}.items())),
+        "evidence": f"{VALIDATED_LABEL}={validated_value(b.pool, b.version)}",
+        "more_arguments": " ".join([*_taint_argument(b), *b.kubelet_arguments]),
+    }
+    join, method = _join(b)
+    body = scripts.COMMON + scripts.VALIDATE + scripts.KUBELET + scripts.MAIN + method + scripts.FINISH
+    return _head(b, values | join) + body
+
+
+def _join(b: Bootstrap) -> tuple[dict[str, str], str]:
+    if isinstance(b.join, KubeadmJoin):
+        values = {
+            "server": host_and_port(b.endpoint),
+            "token_parameter": b.join.token_parameter,
+            "ca_hashes": " ".join(b.join.ca_cert_hashes),
+        }
+        return values, scripts.JOIN_KUBEADM
+    values = {"cluster": b.cluster, "endpoint": b.endpoint, "certificate_authority": b.certificate_authority}
+    return values, scripts.JOIN_EKS
+
+
+def _turns_accounting_off(argument: str) -> bool:
+    key, _, value = argument.partition("=")
+    return key == "cgroup.memory" and "nokmem" in value.split(",")
+
+
+def _taint_argument(b: Bootstrap) -> list[str]:
+    return [f"--register-with-taints={','.join(b.taints)}"] if b.taints else []
+
+
+def _head(b: Bootstrap, values: Mapping[str, str]) -> str:
+    """The only place where values enter a script: quoted assignments, and the kernel arguments as $1, $2 …"""
+    lines = ["#!/bin/sh", f"# pool {b.pool}, version {b.version}; renderer {REVISION}"]
+    lines += [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+    if b.kernel_arguments:
+        lines.append(f"set -- {shlex.join(b.kernel_arguments)}")
+    return "\n".join(lines) + "\n"
+
+
+def _multipart(parts: list[tuple[str, str, str]]) -> str:
+    lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
+    for subtype, filename, body in parts:
+        lines += [
+            f"--{_BOUNDARY}",
+            f'Content-Type: text/{subtype}; charset="us-ascii"',
+            "Content-Transfer-Encoding: 7bit",
+            f'Content-Disposition: attachment; filename="{filename}"',
+            "",
+            body,
+        ]
+    return "\n".join([*lines, f"--{_BOUNDARY}--", ""])
+
+
+def _require_fits(text: str, b: Bootstrap) -> None:
+    size = len(text.encode("ascii"))
+    if size <= MAX_BYTES:
+        return
+    raise ConfigError(
+        f"user data of pool {b.pool!r} version {b.version!r} has {size} bytes, {size - MAX_BYTES} more than the "
+        f"{MAX_BYTES} that EC2 accepts: shorten labels ({len(b.labels)}), taints ({len(b.taints)}), "
+        f"kubelet arguments ({len(b.kubelet_arguments)}) or kernel arguments ({len(b.kernel_arguments)})"
+    )

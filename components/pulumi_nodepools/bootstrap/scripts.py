@@ -1,0 +1,244 @@
+"""The shell text of the EL7 family. Fixed: values come in only as quoted assignments put in front of it.
+
+POSIX sh, for cloud-init 18.5 to 19.4, systemd 219, curl 7.29. Everything is found on PATH, every file below
+$NODEPOOLS_ROOT and the metadata service at $NODEPOOLS_METADATA; on a node both are unset.
+"""
+
+COMMON = r"""
+root="${NODEPOOLS_ROOT:-}"
+metadata="${NODEPOOLS_METADATA:-http://169.254.169.254}"
+state="$root/var/lib/nodepools"
+
+say() {
+    echo "nodepools: $*" >&2
+    { echo "nodepools: $*" >"$root/dev/console"; } 2>/dev/null || :
+}
+
+imds() {
+    token=$(curl -sSf --retry 5 --max-time 10 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' \
+        "$metadata/latest/api/token") || return 1
+    curl -sSf --retry 5 --max-time 10 -H "X-aws-ec2-metadata-token: $token" "$metadata/latest/meta-data/$1"
+}
+
+# What stands after `--` is for init, not for the kernel.
+booted_with() {
+    line=$(cat "$root/proc/cmdline")
+    case " ${line%% -- *} " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+"""
+
+BOOTHOOK = r"""
+fail() {
+    say "$*"
+    { mkdir -p "$state" && echo "$*" >"$state/boothook-reason"; } 2>/dev/null
+    exit 1
+}
+
+# The gate comes first, at every boot: whatever goes wrong below, kubelet does not start without the arguments.
+gate="$root/etc/systemd/system/kubelet.service.d/05-nodepools-gate.conf"
+mkdir -p "${gate%/*}" "$state" || fail "cannot make ${gate%/*} or $state"
+{
+    echo '[Unit]'
+    for argument in "$@"; do
+        printf 'ConditionKernelCommandLine=%s\n' "$argument"
+    done
+} >"$gate.new" || fail "cannot write $gate"
+mv -f "$gate.new" "$gate" || fail "cannot write $gate"
+systemctl daemon-reload || fail "systemctl daemon-reload failed, the gate of kubelet.service may not be in force"
+
+missing=''
+for argument in "$@"; do
+    booted_with "$argument" || missing="${missing:+$missing }$argument"
+done
+if [ -z "$missing" ]; then
+    rm -f "$state/boothook-reason"
+    exit 0
+fi
+
+# An image may have been made from a node: only this instance's own attempt counts.
+instance="${INSTANCE_ID:-}"
+[ -n "$instance" ] || instance=$(imds instance-id) || fail "the metadata service did not tell the instance id"
+attempted="$state/attempted-$instance"
+[ ! -e "$attempted" ] || fail "kernel arguments still absent after the one reboot: $missing"
+
+say "setting kernel arguments for the next boot: $missing"
+grubby --update-kernel=ALL --args="$missing" || fail "grubby --update-kernel=ALL --args='$missing' failed"
+# grubby edits the kernels that are here; kernels installed later take theirs from this file.
+mark="# nodepools: $missing"
+# shellcheck disable=SC2016  # the variable is expanded by whoever reads the file
+grep -qxF "$mark" "$root/etc/default/grub" 2>/dev/null ||
+    printf '%s\nGRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX %s"\n' "$mark" "$missing" >>"$root/etc/default/grub" ||
+    fail "cannot append to /etc/default/grub"
+: >"$attempted" || fail "cannot write $attempted, not rebooting: without it the node could reboot for ever"
+sync
+say "rebooting once"
+systemctl --no-block reboot || fail "systemctl reboot failed"
+# Holds cloud-init back until the machine goes down: nothing of the first boot may run on.
+sleep 300
+fail "the reboot did not happen within 300 s"
+"""
+
+VALIDATE = r"""
+# An always false condition: kubelet stays down however it is started, and for whatever reason we gave up.
+refuse_kubelet() {
+    refused="$root/etc/systemd/system/kubelet.service.d/06-nodepools-refused.conf"
+    { mkdir -p "${refused%/*}" && printf '[Unit]\nConditionPathExists=!/\n' >"$refused"; } ||
+        say "cannot write $refused"
+    systemctl daemon-reload || :
+    systemctl stop kubelet.service || :
+}
+
+find_group() {
+    [ -z "$group" ] || return 0
+    group=$(aws autoscaling describe-auto-scaling-instances --region "$region" --instance-ids "$instance" \
+        --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text) || group=''
+    case "$group" in '' | None) group=$(imds tags/instance/aws:autoscaling:groupName) || group='' ;; esac
+    [ -n "$group" ]
+}
+
+complete_hook() {
+    find_group || { say "the Auto Scaling group of $instance is not known, hook not completed"; return 1; }
+    for pause in 2 5 15 0; do
+        aws autoscaling complete-lifecycle-action --region "$region" --auto-scaling-group-name "$group" \
+            --lifecycle-hook-name "$hook" --instance-id "$instance" --lifecycle-action-result "$1" && return 0
+        sleep "$pause"
+    done
+    say "complete-lifecycle-action $1 failed for $instance in $group; the hook ends by its own timeout"
+    return 1
+}
+
+abandon() {
+    say "ABANDON: $*"
+    refuse_kubelet
+    complete_hook ABANDON
+    exit 1
+}
+
+check_arguments() {
+    for argument in "$@"; do
+        booted_with "$argument" && continue
+        why=$(cat "$state/boothook-reason" 2>/dev/null) || why=''
+        abandon "kernel argument $argument is not in /proc/cmdline${why:+ ($why)}"
+    done
+}
+
+# Version and release are compared apart, field by field as numbers: 3.10.0-957 is older than 3.10.0-1062.4.1.
+at_least() {
+    awk -v have="$1" -v want="$2" '
+        function compare(a, b,    x, y, n, m, i) {
+            n = split(a, x, "."); m = split(b, y, ".")
+            for (i = 1; i <= n || i <= m; i++)
+                if (x[i] + 0 != y[i] + 0) return x[i] + 0 > y[i] + 0 ? 1 : -1
+            return 0
+        }
+        function cut(text,    dash) {
+            sub(/\.el[0-9].*$/, "", text)
+            dash = index(text, "-")
+            version = dash ? substr(text, 1, dash - 1) : text
+            release = dash ? substr(text, dash + 1) : ""
+            if ((version "." (release == "" ? 0 : release)) !~ /^[0-9]+([.][0-9]+)*$/) exit 2
+        }
+        BEGIN {
+            cut(want); floor_version = version; floor_release = release
+            cut(have)
+            order = compare(version, floor_version)
+            if (order == 0) order = compare(release, floor_release)
+            exit order < 0
+        }'
+}
+
+check_kernel() {
+    [ -n "$minimum_kernel" ] || return 0
+    kernel=$(cat "$root/proc/sys/kernel/osrelease") || abandon "cannot read the kernel's version"
+    at_least "$kernel" "$minimum_kernel"
+    case $? in
+    0) ;;
+    1) abandon "kernel $kernel is older than $minimum_kernel" ;;
+    *) abandon "kernel version $kernel cannot be compared with $minimum_kernel" ;;
+    esac
+}
+
+# On 3.10 the slab list of a cgroup whose memory has a kmem limit can be read only while accounting is on.
+# A child is used: the root cgroup, and one without a limit, refuse it in either case.
+probe_accounting() {
+    memory="$root/sys/fs/cgroup/memory"
+    if [ ! -e "$memory/memory.limit_in_bytes" ]; then
+        say "kernel memory accounting is unverifiable here: no cgroup v1 memory hierarchy"
+        return 0
+    fi
+    child="$memory/nodepools-probe"
+    mkdir -p "$child" || abandon "cannot make the memory cgroup $child"
+    { echo 1073741824 >"$child/memory.kmem.limit_in_bytes"; } 2>/dev/null ||
+        say "the kernel takes no kmem limit, so accounting cannot be switched on"
+    found=$(LC_ALL=C cat "$child/memory.kmem.slabinfo" 2>&1)
+    readable=$?
+    rmdir "$child" 2>/dev/null || :
+    [ $readable -ne 0 ] || abandon "kernel memory is still accounted: memory.kmem.slabinfo can be read"
+    case "$found" in
+    *'Input/output error'*) ;;
+    *) say "kernel memory accounting is unverifiable here: $found" ;;
+    esac
+}
+
+# Only lines of the kernel itself, a time stamp at most before the signature.
+check_messages() {
+    messages=$(dmesg 2>/dev/null) || { say "the kernel's messages are unverifiable here: dmesg failed"; return 0; }
+    bad=$(printf '%s\n' "$messages" | grep -E -m 1 \
+        -e '^(\[[^]]*\])? *kmem_cache_create\([^) ]+\) failed with error -12' \
+        -e '^(\[[^]]*\])? *cache: [^ (]+\(([0-9]+:[^)]*|[0-9a-f]{64})\), object size: [0-9]+, buffer size: [0-9]+')
+    [ -z "$bad" ] || abandon "the kernel reports the kmem leak since this boot: $bad"
+}
+"""
+
+# Words that an image made from a node may still carry are dropped, its other settings stay.
+KUBELET = r"""
+write_kubelet_arguments() {
+    file="$root/etc/sysconfig/kubelet"
+    kept=''
+    for word in $(sed -n 's/^KUBELET_EXTRA_ARGS=//p' "$file" 2>/dev/null | tr -d '"'"'"); do
+        case "$word" in --node-labels=* | --register-with-taints=*) ;; *) kept="$kept$word " ;; esac
+    done
+    mkdir -p "${file%/*}" &&
+        { { grep -v '^KUBELET_EXTRA_ARGS=' "$file" 2>/dev/null || :; } &&
+            printf 'KUBELET_EXTRA_ARGS=%s%s\n' "$kept" "$kubelet_arguments"; } >"$file.new" &&
+        mv -f "$file.new" "$file"
+}
+"""
+
+MAIN = r"""
+set -f
+instance=$(imds instance-id) || { say "the metadata service did not tell the instance id"; refuse_kubelet; exit 1; }
+check_arguments "$@"
+check_kernel
+if [ -n "$probe_kmem" ]; then
+    probe_accounting
+    check_messages
+fi
+say "validated: $evidence on $(cat "$root/proc/sys/kernel/osrelease")"
+# The evidence joins the labels here and nowhere else: a node that carries it has passed the lines above.
+kubelet_arguments="--node-labels=$labels,$evidence $more_arguments"
+write_kubelet_arguments || abandon "cannot write /etc/sysconfig/kubelet"
+"""
+
+JOIN_KUBEADM = r"""
+secret=$(aws ssm get-parameter --region "$region" --name "$token_parameter" --with-decryption \
+    --query Parameter.Value --output text) || abandon "cannot read the join token: SSM parameter $token_parameter"
+printf '%s' "$secret" | grep -qE '^[a-z0-9]{6}\.[a-z0-9]{16}$' ||
+    abandon "the SSM parameter $token_parameter does not hold a bootstrap token"
+set -- --token "$secret"
+for digest in $ca_hashes; do
+    set -- "$@" --discovery-token-ca-cert-hash "$digest"
+done
+kubeadm join "$server" "$@" || abandon "kubeadm join $server failed with status $?"
+"""
+
+JOIN_EKS = r"""
+"$root/etc/eks/bootstrap.sh" "$cluster" --apiserver-endpoint "$endpoint" --b64-cluster-ca "$certificate_authority" \
+    --kubelet-extra-args "$kubelet_arguments" || abandon "/etc/eks/bootstrap.sh failed with status $?"
+"""
+
+# Validated and told to join: waiting for Ready here would deadlock with anything that waits for InService.
+FINISH = r"""
+complete_hook CONTINUE && say "launch hook $hook completed"
+"""

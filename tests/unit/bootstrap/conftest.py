@@ -1,0 +1,146 @@
+"""A machine in a scratch root: the rendered scripts run in it for real, with stand-ins for what would touch a host."""
+
+import email
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pulumi_nodepools.bootstrap import Bootstrap, EksJoin, KubeadmJoin, render
+
+NOKMEM = "cgroup.memory=nokmem"
+KERNEL = "3.10.0-1062.4.1.el7.x86_64"
+TOKEN = "abcdef.0123456789abcdef"
+INSTANCE = "i-0123456789abcdef0"
+
+TOOLS = {
+    "grubby": '[ ! -e "$FAKE/grubby-fails" ] || exit 3\n'
+    '[ -e "$FAKE/grubby-noop" ] || echo "${2#--args=}" >>"$FAKE/added"',
+    "systemctl": 'case "$*" in *reboot*) kill -TERM 0 ;; esac',
+    "sleep": "exit 0",
+    "sync": "exit 0",
+    "dmesg": 'cat "$FAKE/dmesg"',
+    "curl": """case "$*" in
+        *api/token) echo imds-token ;;
+        *'X-aws-ec2-metadata-token: imds-token'*/meta-data/instance-id) echo "$FAKE_INSTANCE" ;;
+        *) exit 22 ;;
+    esac""",
+    "aws": """case "$*" in
+        *describe-auto-scaling-instances*) echo prod-worker-7.7.1908 ;;
+        *get-parameter*) cat "$FAKE/token" ;;
+    esac""",
+    "kubeadm": '[ ! -e "$FAKE/kubeadm-fails" ]',
+    "rmdir": 'rm -r "$1"',
+    "mkdir": """/bin/mkdir "$@" || exit 1
+for path; do
+    case "$path" in */nodepools-probe) ln -s "$(cat "$FAKE/slabinfo")" "$path/memory.kmem.slabinfo" ;; esac
+done""",
+}
+
+
+def bootstrap(**changes) -> Bootstrap:
+    values = {
+        "cluster": "prod",
+        "endpoint": "https://api.prod.example:6443",
+        "certificate_authority": "",
+        "join": KubeadmJoin("/prod/join-token", ("sha256:" + "a1" * 32,)),
+        "region": "us-west-2",
+        "pool": "worker",
+        "version": "7.7.1908",
+        "labels": {"team": "ci"},
+        "kernel_arguments": (NOKMEM,),
+        "minimum_kernel": "3.10.0-1062.4.1",
+    }
+    return Bootstrap(**(values | changes))
+
+
+def eks(**changes) -> Bootstrap:
+    return bootstrap(join=EksJoin(), certificate_authority="Q0E=", **changes)
+
+
+def parts(text: str) -> dict[str, str]:
+    """Content type -> script, read by the standard library's parser and not by our writer's mirror image."""
+    message = email.message_from_string(text)
+    return {part.get_content_type(): part.get_payload() for part in message.walk() if not part.is_multipart()}
+
+
+class Machine:
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self.fake = folder / "fake"
+        self.tools = folder / "tools"
+        for made in (self.fake, self.tools, *(self.root / name for name in ("dev", "proc/sys/kernel", "etc/default"))):
+            made.mkdir(parents=True)
+        for name, body in TOOLS.items():
+            tool = self.tools / name
+            log = f'echo "{name} $*" >>"$FAKE/calls"\n' if name not in {"mkdir", "sleep", "sync"} else ""
+            tool.write_text(f"#!/bin/sh\n{log}{body}\n")
+            tool.chmod(0o755)
+        (self.fake / "calls").touch()
+        (self.fake / "dmesg").write_text("[    0.000000] Command line: ro\n")
+        (self.fake / "token").write_text(TOKEN + "\n")
+        (self.root / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX="crashkernel=auto"\n')
+        self.cmdline = "ro root=/dev/xvda1"
+        self.kernel = KERNEL
+
+    def run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        (self.root / "proc/cmdline").write_text(self.cmdline + "\n")
+        (self.root / "proc/sys/kernel/osrelease").write_text(self.kernel + "\n")
+        script_file = self.fake / "script"
+        script_file.write_text(script.removeprefix("#cloud-boothook\n"))
+        script_file.chmod(0o700)
+        seams = {
+            "PATH": f"{self.tools}:{os.environ['PATH']}",
+            "NODEPOOLS_ROOT": str(self.root),
+            "NODEPOOLS_METADATA": "http://metadata",
+            "FAKE": str(self.fake),
+            "FAKE_INSTANCE": INSTANCE,
+        }
+        return subprocess.run(
+            [script_file],
+            env=seams | environment,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=30,
+            start_new_session=True,
+        )
+
+    def boothook(self, made: Bootstrap) -> subprocess.CompletedProcess[str]:
+        return self.run(parts(render("el7", made))["text/cloud-boothook"], INSTANCE_ID=INSTANCE)
+
+    def join(self, made: Bootstrap) -> subprocess.CompletedProcess[str]:
+        return self.run(parts(render("el7", made))["text/x-shellscript"])
+
+    def power_on(self) -> None:
+        """The next boot's command line: what the boot loader was told."""
+        added = self.fake / "added"
+        self.cmdline = "ro root=/dev/xvda1 " + (added.read_text().replace("\n", " ") if added.exists() else "")
+
+    def cgroups(self, slabinfo: str) -> None:
+        """A v1 memory hierarchy whose children's slabinfo leads to `slabinfo` (/proc/self/mem answers EIO)."""
+        memory = self.root / "sys/fs/cgroup/memory"
+        memory.mkdir(parents=True)
+        (memory / "memory.limit_in_bytes").touch()
+        (self.fake / "slabinfo").write_text(slabinfo)
+
+    def calls(self, tool: str) -> list[str]:
+        lines = (self.fake / "calls").read_text().splitlines()
+        return [line.removeprefix(tool + " ") for line in lines if line.startswith(tool + " ")]
+
+    @property
+    def reboots(self) -> int:
+        return sum("reboot" in call for call in self.calls("systemctl"))
+
+    @property
+    def results(self) -> list[str]:
+        return [call.split()[-1] for call in self.calls("aws") if "complete-lifecycle-action" in call]
+
+    def dropin(self, name: str) -> Path:
+        return self.root / "etc/systemd/system/kubelet.service.d" / name
+
+
+@pytest.fixture
+def machine(tmp_path) -> Machine:
+    return Machine(tmp_path)
