@@ -83,9 +83,12 @@ class Ledger:
             self.nodes[name] = (labels.get(names.VERSION_LABEL, ""), _node_ready(item), cordoned)
             if cordoned and self.first_cordon is None:
                 self.first_cordon = now
-        point = self._capacity()
-        if not self.capacity or self.capacity[-1]["versions"] != point:
-            self.capacity.append({"time": now, "ready": sum(point.values()), "versions": point})
+        point: Object = {"time": now, "ready": 0, "versions": self._capacity()}
+        point["ready"] = sum(point["versions"].values())
+        if self.capacity and self.capacity[-1]["time"] == now:
+            self.capacity[-1] = point
+        elif not self.capacity or self.capacity[-1]["versions"] != point["versions"]:
+            self.capacity.append(point)
 
     def _capacity(self) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -170,9 +173,10 @@ class Recorder:
         for page in self._client.list_raw(path):
             document = msgspec.json.decode(page)
             version = document["metadata"]["resourceVersion"]
+            now = self._clock()
             with self._lock:
                 for item in document["items"]:
-                    handle(item, False, self._clock())
+                    handle(item, False, now)
         return version
 
     def _events(self, path: str, version: str) -> Iterable[Object]:
