@@ -78,9 +78,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         pair = Pair(self.folder / f"{label}.pub", self.folder / f"{label}.key")
         pair.certificate.write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
+            key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
         _write_private(pair.key, _pem(key))
         return pair

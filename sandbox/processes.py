@@ -100,7 +100,9 @@ class Processes:
         deadline = time.monotonic() + timeout
         while not self.alive(name) or not ready():
             if not self.alive(name):
-                raise SandboxError(f"{name} ended before {what}; its log {self.log(name)} ends with:\n{self.tail(name)}")
+                raise SandboxError(
+                    f"{name} ended before {what}; its log {self.log(name)} ends with:\n{self.tail(name)}"
+                )
             if time.monotonic() > deadline:
                 raise SandboxError(
                     f"{name} runs, but {what} did not come within {timeout:.0f} s; "
