@@ -1,0 +1,82 @@
+"""In front of moto: one request at a time, and the refusals that switches ask for, in each service's own words.
+
+moto is not thread-safe and its Auto Scaling groups are also changed by our timer, so one lock serves both.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from sandbox.aws.switches import Switches
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Gatekeeper:
+    """A WSGI application around moto's."""
+
+    def __init__(self, app: App, switches: Switches, lock: threading.RLock, account: str) -> None:
+        self._app = app
+        self._switches = switches
+        self._lock = lock
+        self._caller = f"arn:aws:sts::{account}:user/moto"
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = BytesIO(body)
+        service, action = _called(environ, body)
+        refusal = self._refusal(service, action)
+        if refusal is not None:
+            status, content_type, answer = refusal
+            start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(answer)))])
+            return [answer]
+        with self._lock:
+            return list(self._app(environ, start_response))
+
+    def _refusal(self, service: str, action: str) -> tuple[str, str, bytes] | None:
+        if not service:
+            return None
+        if self._switches.expired_token:
+            if service == "ec2":
+                return _answer(service, "400 Bad Request", "RequestExpired", "Request has expired.")
+            message = "The security token included in the request is expired"
+            return _answer(service, "403 Forbidden", "ExpiredToken", message)
+        if self._switches.denied(service, action):
+            text = f"User: {self._caller} is not authorized to perform: {service}:{action}"
+            text += f" because no identity-based policy allows the {service}:{action} action"
+            if service == "ec2":
+                text = f"You are not authorized to perform this operation. {text}"
+                return _answer(service, "403 Forbidden", "UnauthorizedOperation", text)
+            return _answer(service, "403 Forbidden", "AccessDenied", text)
+        return None
+
+
+def _called(environ: dict[str, Any], body: bytes) -> tuple[str, str]:
+    """(service, action) of a signed AWS request; empty strings for anything else."""
+    authorization = environ.get("HTTP_AUTHORIZATION", "")
+    scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")
+    service = scope[3] if len(scope) >= 5 else ""
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    if target:
+        return service, target.rpartition(".")[2]
+    path = environ.get("PATH_INFO", "")
+    if "/operation/" in path:
+        return service, path.rpartition("/")[2]
+    action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
+    return service, action
+
+
+def _answer(service: str, status: str, code: str, message: str) -> tuple[str, str, bytes]:
+    if service == "ssm":
+        body = json.dumps({"__type": f"{code}Exception", "message": message}).encode()
+        return "400 Bad Request", "application/x-amz-json-1.1", body
+    inner = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+    if service == "ec2":
+        text = f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>sandbox</RequestID></Response>"
+    else:
+        text = f"<ErrorResponse><Error><Type>Sender</Type>{inner}</Error><RequestId>sandbox</RequestId></ErrorResponse>"
+    return status, "text/xml", text.encode()

@@ -1,0 +1,88 @@
+"""What exists in the simulated account from the start: network, security group, images, the join token parameter.
+
+Ids are fixed so that the stack files of the examples and of the demo name them literally.
+"""
+
+import importlib
+from typing import Any
+
+from moto.core.types import Base64EncodedString
+from moto.ec2.models.amis import Ami
+from moto.ec2.utils import parse_user_data
+
+from sandbox.aws.switches import Switches
+
+# Any: parts of these modules are replaced below, which moto's annotations do not foresee.
+launch_templates: Any = importlib.import_module("moto.ec2.models.launch_templates")
+security_groups: Any = importlib.import_module("moto.ec2.models.security_groups")
+subnets: Any = importlib.import_module("moto.ec2.models.subnets")
+
+REGION = "us-west-2"
+SUBNETS = {
+    "subnet-0aaaaaaaaaaaaaaa1": ("us-west-2a", "172.31.128.0/20"),
+    "subnet-0bbbbbbbbbbbbbbb2": ("us-west-2b", "172.31.144.0/20"),
+    "subnet-0ccccccccccccccc3": ("us-west-2c", "172.31.160.0/20"),
+}
+SECURITY_GROUP = "sg-0123456789abcdef0"
+IMAGES = {
+    "ami-0aaaaaaaaaaa76181": ("el7-7.6.1810", "3.10.0-957.el7.x86_64"),
+    "ami-0bbbbbbbbbbb77190": ("el7-7.7.1908", "3.10.0-1062.4.1.el7.x86_64"),
+}
+PARAMETERS = {
+    # A kubeadm token of the documented form, worth nothing anywhere.
+    "/nodepools/prod/join-token": ("SecureString", "abcdef.0123456789abcdef"),
+    "/nodepools/images/el7": ("String", "ami-0bbbbbbbbbbb77190"),
+}
+
+
+def build(account: str, region: str = REGION) -> None:
+    """Create everything named above."""
+    ec2: Any = importlib.import_module("moto.ec2.models").ec2_backends[account][region]
+    vpc = ec2.get_default_vpc() or ec2.create_default_vpc()
+    for subnet_id, (zone, cidr) in SUBNETS.items():
+        with _next_id(subnets, "random_subnet_id", subnet_id):
+            ec2.create_subnet(vpc.id, cidr, None, zone, None)
+    with _next_id(security_groups, "random_security_group_id", SECURITY_GROUP):
+        ec2.create_security_group("nodes", "nodes of the sandbox's clusters", vpc.id)
+    for image_id, (name, kernel) in IMAGES.items():
+        image = Ami(ec2, image_id, instance=None, source_ami=None, name=name, owner_id=account)
+        image.add_tags({"kernel": kernel})
+        ec2.amis[image_id] = image
+    ssm: Any = importlib.import_module("moto.ssm.models").ssm_backends[account][region]
+    for name, (kind, value) in PARAMETERS.items():
+        ssm.put_parameter(name, "", value, kind, "", "", False, [], "text", None, None)
+
+
+class _next_id:  # noqa: N801 - reads as a statement: with _next_id(...)
+    """Make moto's random id function of a module return one fixed id."""
+
+    def __init__(self, module: Any, function: str, value: str) -> None:
+        self._module, self._function, self._value = module, function, value
+        self._saved = getattr(module, function)
+
+    def __enter__(self) -> None:
+        value = self._value
+        setattr(self._module, self._function, lambda: value)
+
+    def __exit__(self, *_: object) -> None:
+        setattr(self._module, self._function, self._saved)
+
+
+def install(switches: Switches) -> None:
+    """Bridges in moto's EC2: free addresses by switch, user data of later template versions readable."""
+    counted = subnets.Subnet.available_ip_address_count.fget
+
+    def free(subnet: Any) -> int:
+        switched = switches.free_addresses(subnet.id)
+        return int(counted(subnet)) if switched is None else switched
+
+    subnets.Subnet.available_ip_address_count = property(free)
+    create_version = launch_templates.LaunchTemplate.create_version
+
+    def create(template: Any, data: dict[str, Any], description: str) -> Any:
+        user_data = data.get("UserData")
+        if user_data is not None and not isinstance(user_data, Base64EncodedString):
+            data = {**data, "UserData": parse_user_data(user_data)}
+        return create_version(template, data, description)
+
+    launch_templates.LaunchTemplate.create_version = create
