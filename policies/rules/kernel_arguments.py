@@ -23,6 +23,8 @@ JOIN_UNIT = "kubelet.service"
 
 _DIRECTIVE = re.compile(r"ConditionKernelCommandLine=(\S*)")
 _PLACEHOLDER = re.compile(r"%s|\$\{?\w+\}?|\$\d")
+# The unit's drop-in folder, written out or as a variable over several units.
+_DROP_IN = re.compile(rf"{re.escape(JOIN_UNIT)}\.d\b|\$\{{?\w+\}}?\.d\b")
 _QUOTES = "\"'`;()\\"
 
 
@@ -113,7 +115,7 @@ def gates(script: str, argument: str) -> bool:
     """
     lines = [line for line in script.splitlines() if not line.lstrip().startswith("#")]
     code = "\n".join(lines)
-    if JOIN_UNIT not in code:
+    if JOIN_UNIT not in code or not _DROP_IN.search(code):
         return False
     for found in _DIRECTIVE.finditer(code):
         value = found.group(1).split("\\n")[0].strip(_QUOTES)

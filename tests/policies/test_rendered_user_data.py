@@ -1,0 +1,63 @@
+"""The pack against the user data that the library really renders. Only this test knows both: the pack stands alone."""
+
+import base64
+import gzip
+
+import pytest
+
+from policies.rules.kernel_arguments import NOKMEM, POOL, TEMPLATE, check
+from policies.rules.rule import Finding, Resource
+from pulumi_nodepools.bootstrap import Bootstrap, EksJoin, KubeadmJoin, render
+
+POOL_URN = f"urn:pulumi:prod::nodes::{POOL}::worker-7.7.1908"
+KUBEADM = KubeadmJoin(token_parameter="/nodepools/prod/join-token", ca_cert_hashes=("sha256:" + "a" * 64,))
+GATE = "ConditionKernelCommandLine="
+
+
+def rendered(*arguments: str, join: KubeadmJoin | EksJoin = KUBEADM) -> str:
+    bootstrap = Bootstrap(
+        cluster="prod",
+        endpoint="https://api.prod.example.com:6443",
+        certificate_authority="QUJD",
+        join=join,
+        region="us-west-2",
+        pool="worker",
+        version="7.7.1908",
+        kernel_arguments=arguments,
+    )
+    return render("el7", bootstrap)
+
+
+def judge(text: str, *required: str, pack=lambda data: data) -> list[Finding]:
+    props = {"pool": "worker", "version": "7.7.1908", "osFamily": "el7", "kernelArguments": list(required)}
+    pool = Resource(POOL, POOL_URN, "worker-7.7.1908", props)
+    data = base64.b64encode(pack(text.encode())).decode()
+    template = Resource(TEMPLATE, POOL_URN + "-template", "worker-7.7.1908-template", {"userData": data}, POOL_URN)
+    return list(check(template, {POOL_URN: pool}, {}))
+
+
+@pytest.mark.parametrize("join", [KUBEADM, EksJoin()])
+@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress])
+def test_what_the_library_renders_passes(join, pack):
+    text = rendered(NOKMEM, "user_namespace.enable=1", join=join)
+    assert judge(text, NOKMEM, "user_namespace.enable=1", pack=pack) == []
+
+
+def test_an_argument_that_was_not_rendered_is_missed():
+    (finding,) = judge(rendered(NOKMEM), NOKMEM, "nosmt")
+    assert "requires nosmt" in finding.message
+
+
+def test_user_data_without_arguments_has_no_gate():
+    (finding,) = judge(rendered(), NOKMEM)
+    assert "no text/cloud-boothook part" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [(GATE, "ConditionKernelComandLine="), (GATE, GATE + "!"), ("kubelet.service.d", "docker.service.d")],
+)
+def test_damage_to_the_rendered_gate_is_found(good, bad):
+    text = rendered(NOKMEM)
+    assert judge(text, NOKMEM) == []
+    assert judge(text.replace(good, bad), NOKMEM) != []
