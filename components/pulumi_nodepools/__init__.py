@@ -1,0 +1,88 @@
+"""Patch the nodes of a Kubernetes cluster on AWS with Pulumi, without interrupting what runs on them.
+
+Public names are loaded when they are first used: the engine's plugin imports this package for every hook, and must not
+pay for pulumi_aws there.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pulumi_nodepools.args import (
+        BlueGreenNodePoolArgs,
+        ClusterArgs,
+        GateArgs,
+        NodeArgs,
+        NodePoolArgs,
+        RootVolumeArgs,
+        SizeArgs,
+    )
+    from pulumi_nodepools.blue_green import BlueGreenNodePool
+    from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
+    from pulumi_nodepools.cluster.access import Access
+    from pulumi_nodepools.config import StackConfig, load
+    from pulumi_nodepools.drain.model import DrainSettings
+    from pulumi_nodepools.drainer_access import DrainerAccess
+    from pulumi_nodepools.errors import ConfigError, NodePoolsError
+    from pulumi_nodepools.hooks.drain_hook import DrainHook
+    from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
+    from pulumi_nodepools.hooks.version_lock import VersionLock
+    from pulumi_nodepools.node_pool import NodePool
+
+_MODULES = {
+    "Access": "cluster.access",
+    "BlueGreenNodePool": "blue_green",
+    "BlueGreenNodePoolArgs": "args",
+    "ClusterArgs": "args",
+    "ConfigError": "errors",
+    "DrainHook": "hooks.drain_hook",
+    "DrainSettings": "drain.model",
+    "DrainerAccess": "drainer_access",
+    "EksJoin": "bootstrap",
+    "GateArgs": "args",
+    "KubeadmJoin": "bootstrap",
+    "NodeArgs": "args",
+    "NodePool": "node_pool",
+    "NodePoolArgs": "args",
+    "NodePoolsError": "errors",
+    "ReadinessGate": "hooks.readiness_gate",
+    "RootVolumeArgs": "args",
+    "SizeArgs": "args",
+    "StackConfig": "config",
+    "VersionLock": "hooks.version_lock",
+    "load": "config",
+}
+
+__all__ = [
+    "Access",
+    "BlueGreenNodePool",
+    "BlueGreenNodePoolArgs",
+    "ClusterArgs",
+    "ConfigError",
+    "DrainHook",
+    "DrainSettings",
+    "DrainerAccess",
+    "EksJoin",
+    "GateArgs",
+    "KubeadmJoin",
+    "NodeArgs",
+    "NodePool",
+    "NodePoolArgs",
+    "NodePoolsError",
+    "ReadinessGate",
+    "RootVolumeArgs",
+    "SizeArgs",
+    "StackConfig",
+    "VersionLock",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,263 @@
+"""Arguments of the components, and how they follow from the stack's YAML.
+
+Ids, addresses and profiles may be outputs of other resources. Whatever stands in a logical name, decides a branch or
+is looked up before anything is registered is plain. Nothing here registers a resource.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pulumi
+
+from pulumi_nodepools import config_checks as checks
+from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
+from pulumi_nodepools.cluster.access import Access
+from pulumi_nodepools.config import ClusterConfig, EksAccessConfig, KubeadmJoinConfig, PoolConfig, RootVolumeConfig
+from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.errors import ConfigError
+
+
+def _check(what: str, judge: Any, *values: Any) -> None:
+    try:
+        judge(*values)
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterArgs:
+    """The cluster that nodes join. `region` is where its nodes run."""
+
+    name: str
+    endpoint: pulumi.Input[str]
+    certificate_authority: pulumi.Input[str]
+    join: KubeadmJoin | EksJoin
+    access: Access
+    region: str
+
+    def __post_init__(self) -> None:
+        _check("cluster", checks.name, "cluster name", self.name)
+
+    @classmethod
+    def from_config(cls, config: ClusterConfig, region: str) -> "ClusterArgs":
+        """The same from YAML; an EKS access without a name means the cluster itself."""
+        join = config.join
+        return cls(
+            name=config.name,
+            endpoint=config.endpoint,
+            certificate_authority=config.certificate_authority,
+            join=KubeadmJoin(token_parameter=join.token_parameter, ca_cert_hashes=join.ca_cert_hashes)
+            if isinstance(join, KubeadmJoinConfig)
+            else EksJoin(),
+            access=_access(config, region),
+            region=region,
+        )
+
+
+def _access(config: ClusterConfig, region: str) -> Access:
+    access = config.access
+    if isinstance(access, EksAccessConfig):
+        return Access(
+            kind="eks",
+            cluster_name=access.cluster_name or config.name,
+            region=access.region or region,
+            profile=access.profile,
+            role_arn=access.role_arn,
+        )
+    return Access(kind="kubeconfig", path=access.path, context=access.context)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootVolumeArgs:
+    """The root volume; what is None takes the library's default at creation (80 GiB, gp3, /dev/sda1)."""
+
+    size: int | None = None
+    type: str | None = None
+    iops: int | None = None
+    kms_key_id: pulumi.Input[str] | None = None
+    device: str | None = None
+
+    @classmethod
+    def from_config(cls, config: RootVolumeConfig | None) -> "RootVolumeArgs":
+        return cls(**config.model_dump()) if config else cls()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeArgs:
+    """What one node of a version is. None and empty mean: not written.
+
+    Give `instance_profile` (name or ARN), or `role_policies` and a role with a profile is created for the version.
+    `subnet_ids` are plain for BlueGreenNodePool, which looks them up before it registers anything.
+    """
+
+    image_id: pulumi.Input[str]
+    instance_type: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    security_group_ids: Sequence[pulumi.Input[str]]
+    os_family: Literal["el7"] = "el7"
+    kernel_arguments: Sequence[str] = ()
+    minimum_kernel: str | None = None
+    instance_profile: pulumi.Input[str] | None = None
+    role_policies: Sequence[pulumi.Input[str]] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[str] = ()
+    tags: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    root_volume: RootVolumeArgs = RootVolumeArgs()
+    kubelet_arguments: Sequence[str] = ()
+    zones: Literal["spread", "each"] = "spread"
+    associate_public_ip: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.instance_profile is None) == (self.role_policies is None):
+            raise ConfigError(
+                "give either instance_profile or role_policies ([] creates a role without extra policies)"
+            )
+        rules: tuple[tuple[str, Any, Any], ...] = (
+            ("labels", checks.label_key, self.labels),
+            ("labels", checks.label_value, self.labels.values()),
+            ("taints", checks.taint, self.taints),
+            ("tags", checks.tag_key, self.tags),
+            ("kernel_arguments", checks.kernel_argument, self.kernel_arguments),
+            ("kubelet_arguments", checks.kubelet_argument, self.kubelet_arguments),
+        )
+        for what, judge, values in rules:
+            for value in values:
+                _check(what, judge, value)
+
+    @classmethod
+    def from_config(cls, pool: PoolConfig, version: str) -> "NodeArgs":
+        """One listed version, with the pool's defaults under it."""
+        node, own = pool.node(version), pool.versions[version]
+        return cls(
+            image_id=own.image_id,
+            os_family=own.os_family,
+            kernel_arguments=own.kernel.arguments,
+            minimum_kernel=own.kernel.minimum_version,
+            instance_type=str(node.instance_type),
+            subnet_ids=node.subnet_ids or (),
+            security_group_ids=node.security_group_ids or (),
+            instance_profile=node.instance_profile,
+            role_policies=node.role_policies,
+            labels=node.labels or {},
+            taints=node.taints or (),
+            tags=node.tags or {},
+            root_volume=RootVolumeArgs.from_config(node.root_volume),
+            kubelet_arguments=node.kubelet.arguments if node.kubelet else (),
+            zones=node.zones or "spread",
+            associate_public_ip=bool(node.associate_public_ip),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeArgs:
+    """Numbers of nodes over all zones. `desired` counts at creation only: it is the autoscaler's afterwards."""
+
+    min: int
+    max: int
+    desired: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min <= self.desired <= self.max:
+            raise ConfigError(
+                f"size: min {self.min}, desired {self.desired}, max {self.max}; 0 <= min <= desired <= max"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateArgs:
+    """How long the readiness gate waits (seconds) and how many good checks in a row it wants."""
+
+    timeout: float = 1800.0
+    consecutive: int = 3
+    interval: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePoolArgs:
+    """One immutable version of a pool.
+
+    `zone_subnets` maps each zone to its subnets and is needed for `zones: each`. Templates and groups depend on
+    `lock`; groups also on `group_depends_on`, so that none of those goes before the drain.
+    """
+
+    cluster: ClusterArgs
+    pool: str
+    version: str
+    nodes: NodeArgs
+    size: SizeArgs
+    account: str = "*"
+    zone_subnets: Mapping[str, Sequence[pulumi.Input[str]]] | None = None
+    target_group_arns: Sequence[pulumi.Input[str]] = ()
+    lock: pulumi.Resource | None = None
+    group_depends_on: Sequence[pulumi.Resource] = ()
+
+    def __post_init__(self) -> None:
+        each = self.nodes.zones == "each"
+        _check("pool", checks.name, "pool name", self.pool)
+        _check("version", checks.name, "version name", self.version)
+        _check("names", _combined, self.cluster.name, self.pool, self.version, each)
+        if each and not self.zone_subnets:
+            raise ConfigError('zones "each" needs zone_subnets: a map from each zone to its subnets')
+
+
+def _combined(cluster: str, pool: str, version: str, each: bool) -> None:
+    checks.combined_names(cluster, pool, version, per_zone=each)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlueGreenNodePoolArgs:
+    """A pool with its listed versions and the one that takes workloads. `initial` is the size of a first version."""
+
+    cluster: ClusterArgs
+    pool: str
+    active: str
+    versions: Mapping[str, NodeArgs]
+    min_size: int
+    max_size: int
+    initial_size: int | None = None
+    drain: DrainSettings = field(default_factory=DrainSettings)
+    gate: GateArgs = GateArgs()
+    smoke_test: str | None = None
+    target_group_arns: Sequence[pulumi.Input[str]] = ()
+    group_depends_on: Sequence[pulumi.Resource] = ()
+
+    def __post_init__(self) -> None:
+        listed = ", ".join(checks.shown(version) for version in self.versions) or "none"
+        if self.active not in self.versions:
+            raise ConfigError(f"pool {self.pool}: active {checks.shown(self.active)} is not listed; listed: {listed}")
+        if len(self.versions) > 1:
+            raise ConfigError(
+                f"pool {self.pool}: more than one listed version ({listed}) is not there yet; "
+                "for now: list only the active one"
+            )
+        if not all(isinstance(subnet, str) for subnet in self.versions[self.active].subnet_ids):
+            raise ConfigError(
+                f"pool {self.pool}: subnet_ids must be plain text, they are looked up before anything is created; "
+                "take them from configuration or from StackReference.get_output_details"
+            )
+
+    @classmethod
+    def from_config(
+        cls,
+        cluster: ClusterArgs,
+        pool: str,
+        config: PoolConfig,
+        group_depends_on: Sequence[pulumi.Resource] = (),
+    ) -> "BlueGreenNodePoolArgs":
+        """One pool of the stack's YAML."""
+        drain = config.drain.model_dump(by_alias=True)
+        return cls(
+            cluster=cluster,
+            pool=pool,
+            active=config.active,
+            versions={version: NodeArgs.from_config(config, version) for version in config.versions},
+            min_size=config.size.min,
+            max_size=config.size.max,
+            initial_size=config.size.initial,
+            drain=DrainSettings.from_props(drain),
+            gate=GateArgs(**config.gate.model_dump()),
+            smoke_test=config.smoke_test,
+            target_group_arns=config.target_group_arns,
+            group_depends_on=group_depends_on,
+        )

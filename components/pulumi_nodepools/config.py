@@ -1,0 +1,263 @@
+"""The stack's YAML as models: `nodepools:cluster` and `nodepools:pools`, checked offline and all at once.
+
+Plain values only: nothing here knows Pulumi outputs, AWS or the cluster, and nothing is looked up. Single values are
+judged by config_checks, the rules between values and the wording of errors are in config_errors.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from pulumi_nodepools import config_checks as checks
+from pulumi_nodepools import units
+from pulumi_nodepools.config_errors import explain, not_there_yet, rules_between
+from pulumi_nodepools.errors import ConfigError
+
+# pydantic turns only ValueError into one of its findings, so wrong types are ValueErrors here (TRY004).
+
+
+class ConfigSource(Protocol):
+    """What `pulumi.Config("nodepools")` offers and `load` needs."""
+
+    def get_object(self, key: str) -> Any: ...
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"{checks.shown(value)} is not a duration; write it like 30s, 30m or 1h30m")  # noqa: TRY004
+    try:
+        return units.seconds("", value)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix(": ")) from None
+
+
+def _batch_size(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"{checks.shown(value)} is not a batch size; write a count (2) or a share (10%)")  # noqa: TRY004
+    try:
+        units.share("", value, 100)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix(": ")) from None
+    return str(value)
+
+
+def _missing(feature: str, instead: str) -> Callable[[Any], Any]:
+    def refuse(value: Any) -> Any:
+        if value is None or value is False:
+            return value
+        raise ValueError(not_there_yet(feature, instead))
+
+    return refuse
+
+
+def _on_timeout(value: Any) -> Any:
+    if value in ("skip", "force"):
+        instead = "leave it at fail: the drain stops, names what blocks, and the next `pulumi up` resumes it"
+        raise ValueError(not_there_yet(f"onTimeout {value}", instead))
+    return value
+
+
+Text = Annotated[str, Strict()]
+Count = Annotated[int, Strict()]
+Switch = Annotated[bool, Strict()]
+Duration = Annotated[float, BeforeValidator(_duration)]
+PoolName = Annotated[str, BeforeValidator(partial(checks.name, "pool name"))]
+VersionName = Annotated[str, BeforeValidator(partial(checks.name, "version name"))]
+ClusterName = Annotated[str, BeforeValidator(partial(checks.name, "cluster name"))]
+SubnetId = Annotated[Text, AfterValidator(partial(checks.aws_id, "subnet"))]
+SecurityGroupId = Annotated[Text, AfterValidator(partial(checks.aws_id, "sg"))]
+Labels = dict[Annotated[Text, AfterValidator(checks.label_key)], Annotated[Text, AfterValidator(checks.label_value)]]
+Tags = dict[Annotated[Text, AfterValidator(checks.tag_key)], Annotated[Text, Field(max_length=256)]]
+
+
+class Model(BaseModel):
+    """camelCase in YAML, snake_case here; immutable; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=False)
+
+
+class KubeadmJoinConfig(Model):
+    kind: Literal["kubeadm"]
+    token_parameter: Annotated[Text, AfterValidator(checks.token_parameter)] = Field(
+        description="the name of the SSM parameter that holds the join token, such as /nodepools/prod/join-token"
+    )
+    ca_cert_hashes: tuple[Annotated[Text, AfterValidator(checks.ca_cert_hash)], ...] = Field(
+        min_length=1, description='the pins of the cluster\'s CA, such as ["sha256:..."]'
+    )
+
+
+class EksJoinConfig(Model):
+    kind: Literal["eks"]
+
+
+class KubeconfigAccessConfig(Model):
+    kind: Literal["kubeconfig"]
+    path: Text | None = None
+    context: Text | None = None
+
+
+class EksAccessConfig(Model):
+    kind: Literal["eks"]
+    cluster_name: Text | None = None
+    region: Text | None = None
+    profile: Text | None = None
+    role_arn: Text | None = None
+
+
+class ClusterConfig(Model):
+    name: ClusterName = Field(description="the cluster's name, such as prod")
+    endpoint: Annotated[Text, AfterValidator(checks.endpoint)] = Field(
+        description="the API server as nodes reach it, such as https://api.example.com:6443"
+    )
+    certificate_authority: Annotated[Text, AfterValidator(checks.certificate_authority)] = Field(
+        description="base64 of the cluster's CA certificate, as in certificate-authority-data of a kubeconfig"
+    )
+    join: Annotated[KubeadmJoinConfig | EksJoinConfig, Field(discriminator="kind")] = Field(
+        description="how nodes join: {kind: kubeadm, tokenParameter: ..., caCertHashes: [...]} or {kind: eks}"
+    )
+    access: Annotated[KubeconfigAccessConfig | EksAccessConfig, Field(discriminator="kind")] = Field(
+        description="how the drain reaches the cluster: {kind: kubeconfig} or {kind: eks}"
+    )
+
+
+class RootVolumeConfig(Model):
+    size: Annotated[Count, Field(ge=8, le=16384)] | None = None
+    type: Literal["gp3", "io2"] | None = None
+    iops: Annotated[Count, Field(ge=100, le=256000)] | None = None
+    kms_key_id: Text | None = None
+    device: Annotated[Text, Field(pattern=r"^/dev/\w+$")] | None = None
+
+
+class KubeletConfig(Model):
+    arguments: tuple[Annotated[Text, AfterValidator(checks.kubelet_argument)], ...] = ()
+
+
+class KernelConfig(Model):
+    arguments: tuple[Annotated[Text, AfterValidator(checks.kernel_argument)], ...] = ()
+    minimum_version: Annotated[Text, AfterValidator(checks.kernel_version)] | None = None
+
+
+class NodeConfig(Model):
+    """What a node is, apart from its image: set on the pool, and overridden whole per key by a version."""
+
+    instance_type: Annotated[Text, AfterValidator(checks.instance_type)] | None = None
+    subnet_ids: Annotated[tuple[SubnetId, ...], Field(min_length=1)] | None = None
+    security_group_ids: Annotated[tuple[SecurityGroupId, ...], Field(min_length=1)] | None = None
+    instance_profile: Annotated[Text, Field(min_length=1)] | None = None
+    role_policies: tuple[Annotated[Text, AfterValidator(checks.policy_arn)], ...] | None = None
+    labels: Labels | None = None
+    taints: tuple[Annotated[Text, AfterValidator(checks.taint)], ...] | None = None
+    tags: Annotated[Tags, Field(max_length=40)] | None = None
+    root_volume: RootVolumeConfig | None = None
+    kubelet: KubeletConfig | None = None
+    zones: Literal["spread", "each"] | None = None
+    associate_public_ip: Switch | None = None
+
+
+class CanaryConfig(Model):
+    count: Annotated[Count, Field(ge=1)] = 1
+
+
+_NO_CANARY = "test the version as a pool of its own with a taint, then list it here"
+_NO_RETIRED = "remove the version from the list: it is drained, then deleted"
+_NO_SOAK = "leave soak out, watch a tainted pool of the new version by hand, then make the version active here"
+_NO_ADOPT = "create the pool here beside the existing group, then drain the old nodes with kubectl"
+
+
+class VersionConfig(NodeConfig):
+    image_id: Annotated[Text, AfterValidator(checks.image)] = Field(description="the AMI, by its id (ami-...)")
+    os_family: Literal["el7"] = Field(description="the operating system's family: el7")
+    kernel: KernelConfig = KernelConfig()
+    canary: Annotated[CanaryConfig | None, BeforeValidator(_missing("canary", _NO_CANARY))] = None
+    retired: Annotated[Switch, BeforeValidator(_missing("retired", _NO_RETIRED))] = False
+
+
+class SizeConfig(Model):
+    min: Annotated[Count, Field(ge=0)] = Field(description="the fewest nodes the pool may have")
+    max: Annotated[Count, Field(ge=1)] = Field(description="the most nodes the pool may have")
+    initial: Annotated[Count, Field(ge=0)] | None = None
+
+
+class DrainConfig(Model):
+    batch_size: Annotated[str, BeforeValidator(_batch_size)] = "10%"
+    timeout: Duration = 1800.0
+    total_timeout: Duration = 21600.0
+    on_timeout: Annotated[Literal["fail"], BeforeValidator(_on_timeout)] = "fail"
+    batch_soak: Duration = 0.0
+    unbudgeted: Literal["paced", "all"] = "paced"
+    empty_dir: Literal["allow", "block"] = "allow"
+    bare_pods: Literal["block", "allow"] = "block"
+
+
+class GateConfig(Model):
+    timeout: Duration = 1800.0
+    consecutive: Annotated[Count, Field(ge=1, le=100)] = 3
+    interval: Duration = 10.0
+
+
+class SoakConfig(Model):
+    duration: Duration = 259200.0
+    pods: Any = None
+
+
+class PoolConfig(NodeConfig):
+    active: VersionName = Field(description="the version that takes workloads, in quotes")
+    size: SizeConfig = Field(description="{min: 3, max: 20, initial: 14}")
+    versions: Annotated[dict[VersionName, VersionConfig], Field(min_length=1)] = Field(
+        description='a map of versions, such as {"7.7.1908": {imageId: ami-..., osFamily: el7}}'
+    )
+    target_group_arns: tuple[Annotated[Text, AfterValidator(checks.target_group)], ...] = ()
+    drain: DrainConfig = DrainConfig()
+    gate: GateConfig = GateConfig()
+    soak: Annotated[SoakConfig | None, BeforeValidator(_missing("soak", _NO_SOAK))] = None
+    smoke_test: Annotated[Text, Field(min_length=1)] | None = None
+    adopt: Annotated[Any, BeforeValidator(_missing("adopt", _NO_ADOPT))] = None
+
+    def node(self, version: str) -> NodeConfig:
+        """The version's own settings over the pool's; a key that a version sets replaces the pool's value whole."""
+        own = self.versions[version]
+        values = {field: getattr(self, field) for field in NodeConfig.model_fields}
+        changed = {field for field in NodeConfig.model_fields if getattr(own, field) is not None}
+        if changed & {"instance_profile", "role_policies"}:
+            values |= {"instance_profile": None, "role_policies": None}
+        return NodeConfig.model_construct(**values | {field: getattr(own, field) for field in changed})
+
+
+class StackConfig(Model):
+    cluster: ClusterConfig = Field(
+        description="nodepools:cluster with name, endpoint, certificateAuthority, join and access"
+    )
+    pools: dict[PoolName, PoolConfig] = Field(
+        description="nodepools:pools with a map of pools ({} when there are none)"
+    )
+
+
+def load(config: ConfigSource) -> StackConfig:
+    """The stack's configuration; ConfigError lists everything that is wrong with it, each by its path."""
+    return parse({key: value for key in ("cluster", "pools") if (value := _read(config, key)) is not None})
+
+
+def parse(raw: Mapping[str, Any]) -> StackConfig:
+    """Models from plain data; ConfigError lists everything that is wrong, each with path, value and fix."""
+    problems = rules_between(raw)
+    try:
+        parsed = StackConfig.model_validate(dict(raw))
+    except ValidationError as error:
+        problems = explain(StackConfig, error.errors(include_url=False)) + problems
+    if problems:
+        lines = "\n".join(f"  {path}: {text}" for path, text in dict.fromkeys(problems))
+        raise ConfigError(f"the stack's configuration cannot be used, nothing was changed:\n{lines}")
+    return parsed
+
+
+def _read(config: ConfigSource, key: str) -> Any:
+    try:
+        return config.get_object(key)
+    except Exception as error:  # noqa: BLE001 - Pulumi raises its own untyped error for text that is no object
+        raise ConfigError(
+            f"the stack's configuration cannot be used, nothing was changed:\n"
+            f"  {key}: is not a map; write nodepools:{key} as nested YAML ({type(error).__name__})"
+        ) from None

@@ -1,0 +1,246 @@
+"""Errors in the stack's YAML: rules between several values, and pydantic's findings in words that name a fix.
+
+A problem is (path, text). The rules work on the raw data and tolerate any shape, so that they can be reported together
+with everything that the models found.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeGuard, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from pulumi_nodepools import config_checks as checks
+from pulumi_nodepools import names
+
+Problem = tuple[str, str]
+_TAGGED = {"join": ("kubeadm", "eks"), "access": ("kubeconfig", "eks")}
+_SHAPES = {
+    "dict_type": "a map",
+    "model_type": "a map",
+    "model_attributes_type": "a map",
+    "tuple_type": "a list",
+    "string_type": "text; write it in quotes",
+    "int_type": "a whole number; write it without quotes",
+    "bool_type": "true or false; write it without quotes",
+}
+_LIMITS = {
+    "greater_than_equal": ("ge", "at least {}"),
+    "less_than_equal": ("le", "at most {}"),
+}
+
+
+def not_there_yet(feature: str, instead: str) -> str:
+    """How a feature that does not exist yet is refused."""
+    return f"{feature} is not there yet; for now: {instead}"
+
+
+def path(parts: Sequence[object]) -> str:
+    """A path as one would write it: `pools.worker.versions."7.7.1908".imageId`."""
+    text = ""
+    for part in parts:
+        if isinstance(part, int) and not isinstance(part, bool):
+            text += f"[{part}]"
+        else:
+            word = str(part) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", str(part)) else f'"{part}"'
+            text += f".{word}" if text else word
+    return text
+
+
+def explain(root: type[BaseModel], errors: Sequence[ErrorDetails]) -> list[Problem]:
+    """pydantic's errors as problems, each naming the value and what to write instead."""
+    return [_problem(root, error) for error in errors]
+
+
+def _problem(root: type[BaseModel], error: ErrorDetails) -> Problem:
+    parts = _without_tags(error["loc"])
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "missing":
+        field = _field(root, parts)
+        return path(parts), f"missing; write {field.description}" if field and field.description else "missing"
+    if kind == "extra_forbidden":
+        return path(parts), _unknown_key(root, parts)
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        known = ", ".join(_TAGGED[str(parts[-1])])
+        found = "missing" if kind == "union_tag_not_found" else f"{checks.shown(context['tag'])} is not known"
+        return path([*parts, "kind"]), f"{found}; write one of {known}"
+    return path(parts), _text(kind, value, context, error["msg"])
+
+
+def _text(kind: str, value: Any, context: Mapping[str, Any], message: str) -> str:
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in _SHAPES:
+        return f"{checks.shown(value)} is not {_SHAPES[kind]}"
+    if kind in _LIMITS:
+        key, words = _LIMITS[kind]
+        return f"{checks.shown(value)} is out of range; write {words.format(context[key])}"
+    if kind == "literal_error":
+        return f"{checks.shown(value)} is not known; write one of {context['expected'].replace(' or ', ', ')}"
+    if kind == "too_short":
+        return "is empty; list at least one"
+    return f"{checks.shown(value)}: {message[:1].lower()}{message[1:]}"
+
+
+def _without_tags(parts: Sequence[int | str]) -> list[int | str]:
+    """pydantic puts a union's tag into the path and marks a key's own error; the user wrote neither."""
+    kept: list[int | str] = []
+    for index, part in enumerate(parts):
+        before = parts[index - 1] if index else ""
+        is_tag = index == 2 and parts[0] == "cluster" and part in _TAGGED.get(str(before), ())
+        if not is_tag and part != "[key]":
+            kept.append(part)
+    return kept
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every model that an annotation leads to in one step, through Optional, Annotated, unions, dicts and tuples."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    arguments = get_args(annotation)
+    for argument in arguments[1:2] if get_origin(annotation) is dict else arguments:
+        yield from _models(argument)
+
+
+def _known(root: type[BaseModel], parts: Sequence[object]) -> dict[str, FieldInfo]:
+    """The keys that may stand at `parts` (the path of a map), by the name users write."""
+    models: list[type[BaseModel]] = [root]
+    for part in parts:
+        inner = [
+            field.annotation
+            for model in models
+            for alias, field in _fields(model).items()
+            if alias == part and field.annotation is not None
+        ]
+        # A part that names no field is a key of a dict of models: the models stay the same.
+        models = [found for annotation in inner for found in _models(annotation)] if inner else models
+    return {alias: field for model in models for alias, field in _fields(model).items()}
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _field(root: type[BaseModel], parts: Sequence[object]) -> FieldInfo | None:
+    return _known(root, parts[:-1]).get(str(parts[-1]))
+
+
+def _unknown_key(root: type[BaseModel], parts: Sequence[object]) -> str:
+    known = list(_known(root, parts[:-1]))
+    lowered = {key.lower(): key for key in known}
+    near = difflib.get_close_matches(str(parts[-1]).lower().replace("_", ""), lowered, n=1, cutoff=0.6)
+    if near:
+        return f"unknown key; did you mean {lowered[near[0]]}?"
+    return f"unknown key; known here: {', '.join(sorted(known))}"
+
+
+def rules_between(raw: Mapping[str, Any]) -> list[Problem]:
+    """What no single value shows: `active` listed, sizes in order, names that fit together, what is not there yet."""
+    cluster = _map(raw.get("cluster"))
+    pools = _map(raw.get("pools"))
+    problems = [problem for name, pool in pools.items() for problem in _pool_rules(cluster, name, _map(pool))]
+    return problems + _collisions(pools)
+
+
+def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any]) -> Iterator[Problem]:
+    versions = _map(pool.get("versions"))
+    at = ("pools", name)
+    yield from _version_rules(at, pool.get("active"), versions)
+    yield from _size_rules((*at, "size"), _map(pool.get("size")))
+    yield from _total_timeout((*at, "drain"), _map(pool.get("drain")))
+    for version, own in versions.items():
+        here = (*at, "versions", version)
+        yield from _required_rules(cluster, at, pool, here, _map(own))
+        each = _map(own).get("zones", pool.get("zones")) == "each"
+        try:
+            checks.combined_names(str(cluster.get("name", "")), str(name), str(version), per_zone=each)
+        except ValueError as error:
+            yield path(here), str(error)
+
+
+def _version_rules(at: Sequence[object], active: object, versions: Mapping[Any, Any]) -> Iterator[Problem]:
+    if isinstance(active, str) and versions and active not in versions:
+        listed = ", ".join(checks.shown(str(version)) for version in versions)
+        text = f"{checks.shown(active)} is not listed under versions; listed: {listed}"
+        yield path((*at, "active")), f"{text}; add it there, or set active to one of these"
+    if len(versions) > 1:
+        listed = ", ".join(checks.shown(str(version)) for version in versions)
+        instead = "list only the version that is to be active; the one no longer listed is drained, then deleted"
+        feature = f"more than one listed version ({listed})"
+        yield path((*at, "versions")), not_there_yet(feature, instead)
+
+
+def _size_rules(at: Sequence[object], size: Mapping[Any, Any]) -> Iterator[Problem]:
+    least, most, initial = (size.get(key) for key in ("min", "max", "initial"))
+    if _whole(least) and _whole(most) and least > most:
+        yield path((*at, "min")), f"{least} is more than max {most}; write min <= initial <= max"
+    elif _whole(initial) and _whole(least) and initial < least:
+        yield path((*at, "initial")), f"{initial} is less than min {least}; write min <= initial <= max"
+    elif _whole(initial) and _whole(most) and initial > most:
+        yield path((*at, "initial")), f"{initial} is more than max {most}; write min <= initial <= max"
+
+
+def _total_timeout(at: Sequence[object], drain: Mapping[Any, Any]) -> Iterator[Problem]:
+    for key in ("timeout", "totalTimeout"):
+        if drain.get(key) in ("0s", "0m", "0h"):
+            yield path((*at, key)), f"{checks.shown(drain[key])} leaves no time; write it like 30m"
+
+
+def _required_rules(
+    cluster: Mapping[Any, Any],
+    at: Sequence[object],
+    pool: Mapping[Any, Any],
+    here: Sequence[object],
+    own: Mapping[Any, Any],
+) -> Iterator[Problem]:
+    """What a node cannot do without, and may stand on the pool or on the version."""
+    hints = {
+        "instanceType": "the EC2 instance type, such as m5.2xlarge",
+        "subnetIds": "the subnets that nodes start in",
+        "securityGroupIds": "the security groups of the nodes",
+    }
+    for key, hint in hints.items():
+        if own.get(key) is None and pool.get(key) is None:
+            yield path((*at, key)), f"missing; write {hint}, here or on {path(here)}"
+    holder, where = (own, here) if own.keys() & {"instanceProfile", "rolePolicies"} else (pool, at)
+    given = [key for key in ("instanceProfile", "rolePolicies") if holder.get(key) is not None]
+    if len(given) == 2:
+        yield (
+            path((*where, "rolePolicies")),
+            "stands beside instanceProfile, which has a role already; keep one of them",
+        )
+    if not given:
+        text = "missing; name a profile of yours, or write rolePolicies: [...] and one is created ([] adds no policy)"
+        yield path((*at, "instanceProfile")), text
+    volume = _map(own.get("rootVolume", pool.get("rootVolume")))
+    if volume.get("type") == "io2" and volume.get("iops") is None:
+        yield path((*at, "rootVolume", "iops")), "missing; a volume of type io2 needs it, such as 3000"
+    nothing = holder.get("rolePolicies") == [] and _map(cluster.get("join")).get("kind") == "eks"
+    if nothing:
+        yield path((*where, "rolePolicies")), "is empty; nodes of EKS need at least AmazonEKSWorkerNodePolicy"
+
+
+def _collisions(pools: Mapping[Any, Any]) -> list[Problem]:
+    """`worker` at `gpu-v1` and `worker-gpu` at `v1` would be one name in AWS and in Pulumi's state."""
+    seen: dict[str, str] = {}
+    problems = []
+    for name, pool in pools.items():
+        for version in _map(_map(pool).get("versions")):
+            combined = names.logical_name(str(name), str(version))
+            here = path(("pools", name, "versions", version))
+            if combined in seen:
+                problems.append((here, f"has the same full name as {seen[combined]} ({combined}); rename one of them"))
+            seen[combined] = here
+    return problems
+
+
+def _map(value: object) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
