@@ -1,0 +1,69 @@
+"""What the pools of a cluster look like now: nodes by version, and each pool's record."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.record import PoolRecord, Record, all_records
+from pulumi_nodepools.hooks.evidence import is_ready
+from pulumi_nodepools.hooks.place import list_nodes
+from pulumi_nodepools.names import POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
+
+
+def collect(client: Client) -> dict[str, Any]:
+    """Every pool that has nodes or a record, with its versions."""
+    nodes: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for node in list_nodes(client):
+        labels = node["metadata"].get("labels") or {}
+        if POOL_LABEL in labels:
+            nodes[labels[POOL_LABEL]][labels.get(VERSION_LABEL, "")].append(node)
+    records = {record.pool: record for record in all_records(client)}
+    pools = [
+        _pool(client, records.get(pool) or Record(pool), nodes.get(pool, {})) for pool in sorted({*nodes, *records})
+    ]
+    return {"schemaVersion": 1, "command": "status", "clusterUid": client.cluster_uid, "pools": pools}
+
+
+def table(status: Mapping[str, Any]) -> str:
+    """The same for humans, one line per version."""
+    lines = [("POOL", "VERSION", "NODES", "READY", "SCHEDULABLE", "PROVED", "SERVING", "FROZEN", "PHASE", "HELD BY")]
+    for pool in status["pools"]:
+        for version in pool["versions"]:
+            numbers = (str(version[key]) for key in ("nodes", "ready", "schedulable", "validated"))
+            marks = ("yes" if version[key] else "-" for key in ("serving", "frozen"))
+            lines.append(
+                (pool["pool"], version["version"], *numbers, *marks, pool["phase"] or "-", pool["holder"] or "-")
+            )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dict[str, Any]:
+    # A group that is only kept from shrinking has nothing suspended: it is not frozen.
+    frozen = {was.version for was in record.frozen.values() if was.suspended}
+    serving = {record.serving} if record.serving else set()
+    return {
+        "pool": record.pool,
+        "serving": record.serving,
+        "phase": record.phase,
+        "holder": PoolRecord(client, record.pool).holder(),
+        "versions": [
+            {
+                "version": version,
+                "nodes": len(nodes.get(version, ())),
+                "ready": sum(map(is_ready, nodes.get(version, ()))),
+                "schedulable": sum(
+                    is_ready(node) and not node["spec"].get("unschedulable") for node in nodes.get(version, ())
+                ),
+                "validated": sum(
+                    VALIDATED_LABEL in (node["metadata"].get("labels") or {}) for node in nodes.get(version, ())
+                ),
+                "serving": version == record.serving,
+                "frozen": version in frozen,
+            }
+            for version in sorted({*nodes, *frozen, *serving})
+        ],
+    }

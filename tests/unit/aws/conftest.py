@@ -1,0 +1,50 @@
+"""moto in this process: the same botocore calls, answered from memory."""
+
+import pytest
+from moto import mock_aws
+
+from pulumi_nodepools.aws.session import Session
+
+REGION = "us-west-2"
+
+
+@pytest.fixture
+def session(monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "testing")
+    with mock_aws():
+        yield Session(REGION)
+
+
+@pytest.fixture
+def make_group(session):
+    """Creates a group with real (moto) instances in two subnets."""
+    ec2 = session.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{index}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"][
+            "SubnetId"
+        ]
+        for index, zone in enumerate("ab")
+    ]
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.create_launch_template(
+        LaunchTemplateName="template", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"}
+    )
+
+    def make(name="prod-worker-v1", *, minimum=1, maximum=5, desired=2):
+        session.call(
+            "autoscaling",
+            "create_auto_scaling_group",
+            AutoScalingGroupName=name,
+            LaunchTemplate={"LaunchTemplateName": "template", "Version": "1"},
+            MinSize=minimum,
+            MaxSize=maximum,
+            DesiredCapacity=desired,
+            VPCZoneIdentifier=",".join(subnets),
+        )
+        return subnets
+
+    return make
