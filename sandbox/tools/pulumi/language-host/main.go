@@ -362,6 +362,10 @@ func merge(activated, wanted []string) []string {
 }
 
 func withConfiguration(environ []string, config map[string]string, secretKeys []string) ([]string, error) {
+	// A nil map would be written as null, which the SDK's policy runner cannot iterate over.
+	if config == nil {
+		config = map[string]string{}
+	}
 	values, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
