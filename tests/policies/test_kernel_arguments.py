@@ -2,6 +2,8 @@
 
 import base64
 import gzip
+import json
+from pathlib import Path
 
 import pytest
 
@@ -178,3 +180,10 @@ def test_a_template_of_no_pool_is_judged_by_its_tag_only():
 
 def test_a_pool_without_required_arguments_may_have_any_user_data():
     assert judge(template(UNKNOWN), pool(osFamily="al2023", kernelArguments=[])) == []
+
+
+def test_the_example_configuration_excuses_the_version_that_it_names():
+    example = json.loads((Path(__file__).parents[2] / "policies" / "example-config.json").read_text())
+    config = example[kernel_arguments.RULE.name]
+    assert set(config) <= set(kernel_arguments.RULE.config)
+    assert judge(pool(version="7.6.1810", kernelArguments=[]), **config) == []
