@@ -89,13 +89,17 @@ class ControlPlane:
         admin = Pair(self._folder / "pki" / "admin.crt", self._folder / "pki" / "admin.key")
         context = ssl.create_default_context(cafile=str(self._authority.pair.certificate))
         context.load_cert_chain(admin.certificate, admin.key)
+        # No proxy: whatever the environment says, this is our own machine.
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         data = None if body is None else json.dumps(body).encode()
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         request = urllib.request.Request(
             self.endpoint + path, data=data, method=method, headers={"Content-Type": kind, "Accept": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+            with opener.open(request, timeout=30) as answer:
                 return answer.status, _decoded(answer.read())
         except urllib.error.HTTPError as refused:
             with refused:

@@ -90,6 +90,9 @@ class Processes:
                 self._signal(pid, signal.SIGKILL)
                 if not _within(5.0, lambda: not self.alive(name)):
                     raise SandboxError(f"{name} (pid {pid}) does not end, even when killed; look at `ps -fp {pid}`")
+            # Each process leads a group of its own: nothing that it started may stay either.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
             with suppress(ChildProcessError, PermissionError):
                 os.waitpid(pid, os.WNOHANG)  # when it is our own child, so that no zombie stays
         self._file(name).unlink(missing_ok=True)
