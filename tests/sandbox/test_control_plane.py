@@ -105,7 +105,10 @@ def test_node_and_pods_become_ready_and_keep_what_the_fleet_wrote(plane: Control
 def test_eviction_respects_a_budget_with_429_and_lets_go_when_there_is_room(plane: ControlPlane) -> None:
     node(plane, "evict-1")
     deployment(plane, "guarded", replicas=2)
-    budget = {"metadata": {"name": "guarded"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "guarded"}}}}
+    budget = {
+        "metadata": {"name": "guarded"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "guarded"}}},
+    }
     create(plane, "/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget)
     path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/guarded"
     eventually(lambda: plane.request("GET", path)[1].get("status", {}).get("disruptionsAllowed") == 1)
@@ -138,7 +141,11 @@ def test_job_pods_complete_except_those_whose_result_somebody_else_writes(plane:
         template = pod_template(name)
         template["metadata"]["labels"] |= labels
         template["spec"]["restartPolicy"] = "Never"
-        create(plane, "/apis/batch/v1/namespaces/default/jobs", {"metadata": {"name": name}, "spec": {"template": template}})
+        create(
+            plane,
+            "/apis/batch/v1/namespaces/default/jobs",
+            {"metadata": {"name": name}, "spec": {"template": template}},
+        )
     eventually(lambda: [pod["status"]["phase"] for pod in pods(plane, "plain")] == ["Succeeded"])
     assert [pod["status"]["phase"] for pod in pods(plane, "watched")] == ["Running"]
 
@@ -148,7 +155,9 @@ def test_evicted_job_pod_goes_although_the_job_controller_holds_a_finalizer(plan
     template = pod_template("held")
     template["metadata"]["labels"]["sandbox.nodepools.dev/ci"] = "run"
     template["spec"]["restartPolicy"] = "Never"
-    create(plane, "/apis/batch/v1/namespaces/default/jobs", {"metadata": {"name": "held"}, "spec": {"template": template}})
+    create(
+        plane, "/apis/batch/v1/namespaces/default/jobs", {"metadata": {"name": "held"}, "spec": {"template": template}}
+    )
     eventually(lambda: ready_pods(plane, "held") == 1)
     name = pods(plane, "held")[0]["metadata"]["name"]
     assert evict(plane, name) == 201
@@ -158,7 +167,9 @@ def test_evicted_job_pod_goes_although_the_job_controller_holds_a_finalizer(plan
 def test_dead_node_turns_not_ready(plane: ControlPlane) -> None:
     node(plane, "dead-1")
     eventually(lambda: node_ready(plane, "dead-1"))
-    plane.request("PATCH", "/api/v1/nodes/dead-1", {"metadata": {"annotations": {"sandbox.nodepools.dev/dead": "true"}}})
+    plane.request(
+        "PATCH", "/api/v1/nodes/dead-1", {"metadata": {"annotations": {"sandbox.nodepools.dev/dead": "true"}}}
+    )
     eventually(lambda: not node_ready(plane, "dead-1"))
 
 
@@ -183,7 +194,11 @@ def as_user(kubeconfig: Path, folder: Path, path: str) -> int:
 
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    parts = {"ca": cluster["certificate-authority-data"], "crt": user["client-certificate-data"], "key": user["client-key-data"]}
+    parts = {
+        "ca": cluster["certificate-authority-data"],
+        "crt": user["client-certificate-data"],
+        "key": user["client-key-data"],
+    }
     for name, data in parts.items():
         (folder / name).write_bytes(base64.b64decode(data))
     context = ssl.create_default_context(cafile=str(folder / "ca"))
