@@ -1,0 +1,58 @@
+"""What an instance was told at launch, taken apart as cloud-init does. Nothing is run here."""
+
+import base64
+import binascii
+import email
+from dataclasses import dataclass
+
+BOOTHOOK = "text/cloud-boothook"
+SCRIPT = "text/x-shellscript"
+_HEADER = "#cloud-boothook"
+
+
+class UserDataError(Exception):
+    """An instance's user data is something that these instances cannot run; the message says what."""
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class UserData:
+    boothooks: tuple[Part, ...]
+    """In the order of the document, which is the order they run in."""
+    scripts: tuple[Part, ...]
+    """Sorted by file name: cloud-init hands them to run-parts."""
+
+
+def parse(encoded: str) -> UserData:
+    """Take apart the value of DescribeInstanceAttribute: one layer of base64 around MIME, or around one script."""
+    try:
+        text = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise UserDataError(f"user data is not base64 of text: {error}") from None
+    if not text:
+        return UserData((), ())
+    if text.startswith("#!"):
+        return UserData((), (Part("part-001", text),))
+    if not text.startswith(("MIME-Version:", "Content-Type:")):
+        raise UserDataError(f"user data is neither multipart MIME nor a script: it begins {text[:40]!r}")
+    return _from_mime(text)
+
+
+def _from_mime(text: str) -> UserData:
+    found: dict[str, list[Part]] = {BOOTHOOK: [], SCRIPT: []}
+    for number, part in enumerate(email.message_from_string(text).walk()):
+        if part.is_multipart():
+            continue
+        kind = part.get_content_type()
+        if kind not in found:
+            raise UserDataError(f"user data has a part of type {kind}; known here: {', '.join(found)}")
+        body = part.get_payload(decode=True)
+        content = body.decode() if isinstance(body, bytes) else ""
+        name = part.get_filename() or f"part-{number:03}"
+        found[kind].append(Part(name, content.removeprefix(_HEADER).lstrip()))
+    return UserData(tuple(found[BOOTHOOK]), tuple(sorted(found[SCRIPT], key=lambda part: part.name)))
