@@ -179,7 +179,7 @@ class Sandbox:
         folder = self.root / "fleet"
         folder.mkdir(parents=True)
         arguments = ["--kubeconfig", str(self.kubeconfig), "--endpoint", self.aws_endpoint, "--state-dir", str(folder)]
-        self._start_module("fleet", "sandbox.fleet", *arguments, "--python", str(self.python))
+        self._start_module("fleet", "sandbox.fleet", *arguments)
         status = folder / "instances.json"
         self._processes.wait("fleet", status.exists, timeout=PATIENCE, what="its first look at the instances")
 
