@@ -10,7 +10,6 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from pulumi_nodepools.hooks.boundary import boundary
-from pulumi_nodepools.hooks.draining import drain_version
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.hooks.provider import EchoProvider, hidden
 from pulumi_nodepools.hooks.skip import skipped
@@ -25,6 +24,9 @@ class DrainProvider(EchoProvider):
     @boundary
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         if not skipped(props):
+            # Here and not above: a program only registers hooks and must not pay for the engine room.
+            from pulumi_nodepools.hooks.draining import drain_version  # noqa: PLC0415
+
             drain_version(props, Engine.of_this_process())
 
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, UpdateResult
 
-from pulumi_nodepools.hooks import gate
 from pulumi_nodepools.hooks.boundary import boundary
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.hooks.provider import EchoProvider, changed, echo, hidden
@@ -30,19 +29,21 @@ class GateProvider(EchoProvider):
 
     @boundary
     def create(self, props: dict[str, Any]) -> CreateResult:
-        gate.pass_gate(props, Engine.of_this_process())
+        _pass_gate(props)
         return CreateResult(self.id_of(props), {**echo(props), "generation": 1})
 
     @boundary
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         if changed(olds, news, _PROOF):
-            gate.pass_gate(news, Engine.of_this_process())
+            _pass_gate(news)
         generation = int(olds.get("generation") or 1) + (1 if changed(olds, news, ("active",)) else 0)
         return UpdateResult({**echo(news), "generation": generation})
 
     @boundary
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         if not skipped(props):
+            from pulumi_nodepools.hooks import gate  # noqa: PLC0415
+
             gate.clear_serving(props, Engine.of_this_process())
 
 
@@ -56,3 +57,10 @@ class ReadinessGate(Resource, module="nodepools", name="ReadinessGate"):
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         # Named with no value, so that the SDK makes an output of what only the provider knows.
         super().__init__(GateProvider(), name, {"generation": None, **props}, hidden(opts))
+
+
+def _pass_gate(props: Mapping[str, Any]) -> None:
+    # Here and not above: a program only registers gates and must not pay for the engine room.
+    from pulumi_nodepools.hooks import gate  # noqa: PLC0415
+
+    gate.pass_gate(props, Engine.of_this_process())
