@@ -102,7 +102,7 @@ def test_an_unreachable_server_is_named(server, tmp_path):
     access = kubeconfig(tmp_path, server, {"token": "t"})
     server.shutdown()
     server.server_close()
-    with pytest.raises(ClusterUnreachableError, match="127.0.0.1:.*did not answer"):
+    with pytest.raises(ClusterUnreachableError, match=r"127\.0\.0\.1:.*did not answer"):
         Client.connect(access, timeout=2)
 
 

@@ -1,0 +1,372 @@
+"""API objects to the slim views of drain.model. Fields that nobody asks about are never decoded. Pure."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from pulumi_nodepools.drain.classify import NOTES
+from pulumi_nodepools.drain.model import (
+    BudgetView,
+    ControllerView,
+    NodeView,
+    Owner,
+    PodView,
+    Requirement,
+    Resources,
+    Taint,
+    Toleration,
+)
+
+_UNITS = {
+    "": 1.0,
+    "m": 1e-3,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
+    "Ki": 2.0**10,
+    "Mi": 2.0**20,
+    "Gi": 2.0**30,
+    "Ti": 2.0**40,
+    "Pi": 2.0**50,
+}
+
+
+class Raw(msgspec.Struct, rename="camel"):
+    """Base of the decoded shapes: unknown fields are skipped, camelCase names are ours."""
+
+
+class OwnerReference(Raw):
+    kind: str
+    api_version: str
+    name: str
+    uid: str
+    controller: bool = False
+
+
+class Meta(Raw):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerReference] | None = None
+    deletion_timestamp: str | None = None
+    finalizers: list[str] | None = None
+
+
+class ResourceNeeds(Raw):
+    requests: dict[str, str | int | float] | None = None
+
+
+class Container(Raw):
+    resources: ResourceNeeds | None = None
+    restart_policy: str = ""
+
+
+class Volume(Raw):
+    name: str = ""
+    empty_dir: dict[str, Any] | None = None
+
+
+class RawToleration(Raw):
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+class RawRequirement(Raw):
+    key: str
+    operator: str
+    values: list[str] | None = None
+
+
+class Term(Raw):
+    match_expressions: list[RawRequirement] | None = None
+
+
+class NodeSelector(Raw):
+    node_selector_terms: list[Term] = []
+
+
+class NodeAffinity(Raw):
+    required: NodeSelector | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
+
+
+class Affinity(Raw):
+    node_affinity: NodeAffinity | None = None
+
+
+class PodSpec(Raw):
+    node_name: str = ""
+    containers: list[Container] = []
+    init_containers: list[Container] | None = None
+    volumes: list[Volume] | None = None
+    tolerations: list[RawToleration] | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: Affinity | None = None
+    termination_grace_period_seconds: int | None = None
+    overhead: dict[str, str | int | float] | None = None
+
+
+class Condition(Raw):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerStatus(Raw):
+    state: dict[str, Any] | None = None
+
+
+class PodStatus(Raw):
+    phase: str = "Pending"
+    conditions: list[Condition] | None = None
+    container_statuses: list[ContainerStatus] | None = None
+    start_time: str | None = None
+
+
+class RawPod(Raw):
+    metadata: Meta
+    spec: PodSpec
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+
+class RawTaint(Raw):
+    key: str
+    effect: str
+    value: str = ""
+    time_added: str = ""
+
+
+class NodeSpec(Raw):
+    taints: list[RawTaint] | None = None
+    unschedulable: bool = False
+    provider_id: str = msgspec.field(name="providerID", default="")
+
+
+class NodeInfo(Raw):
+    kernel_version: str = ""
+
+
+class NodeStatus(Raw):
+    conditions: list[Condition] | None = None
+    allocatable: dict[str, str | int | float] | None = None
+    node_info: NodeInfo | None = None
+
+
+class RawNode(Raw):
+    metadata: Meta
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+class Selector(Raw):
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[RawRequirement] | None = None
+
+
+class BudgetSpec(Raw):
+    selector: Selector | None = None
+    min_available: str | int | None = None
+    max_unavailable: str | int | None = None
+    unhealthy_pod_eviction_policy: str = ""
+
+
+class BudgetStatus(Raw):
+    disruptions_allowed: int = 0
+    current_healthy: int = 0
+    desired_healthy: int = 0
+    expected_pods: int = 0
+    conditions: list[Condition] | None = None
+
+
+class RawBudget(Raw):
+    metadata: Meta
+    spec: BudgetSpec
+    status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
+
+
+class ControllerSpec(Raw):
+    replicas: int | None = None
+
+
+class RawController(Raw):
+    metadata: Meta
+    spec: ControllerSpec = msgspec.field(default_factory=ControllerSpec)
+
+
+def quantity(value: str | float) -> float:
+    """A Kubernetes quantity such as `250m` or `1.5Gi` as a number."""
+    text = str(value)
+    digits = text.rstrip("kKmMGTPi")
+    try:
+        return float(digits) * _UNITS[text[len(digits) :]]
+    except (ValueError, KeyError):
+        return 0.0
+
+
+def moment(text: str | None) -> float | None:
+    """An RFC 3339 time as seconds since the epoch."""
+    return None if not text else datetime.fromisoformat(text).timestamp()
+
+
+@lru_cache(maxsize=8192)
+def _shared(items: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """One dict for all pods with equal labels: most of a cluster's labels are the same few."""
+    return dict(items)
+
+
+def _labels(labels: dict[str, str] | None) -> dict[str, str]:
+    return _shared(tuple(labels.items())) if labels else _shared(())
+
+
+def _resources(amounts: dict[str, str | int | float] | None, pods: int) -> Resources:
+    amounts = amounts or {}
+    return Resources(
+        cpu=round(quantity(amounts.get("cpu", 0)) * 1000), memory=round(quantity(amounts.get("memory", 0))), pods=pods
+    )
+
+
+def _requests(spec: PodSpec) -> Resources:
+    """What the scheduler counts: the containers and sidecars together, or the largest init container if that is more."""
+    running = [_needs(container) for container in spec.containers]
+    starting = []
+    for container in spec.init_containers or ():
+        (running if container.restart_policy == "Always" else starting).append(_needs(container))
+    extra = _resources(spec.overhead, 0)
+    cpu = max([sum(need.cpu for need in running), *(need.cpu for need in starting)])
+    memory = max([sum(need.memory for need in running), *(need.memory for need in starting)])
+    return _same(cpu + extra.cpu, memory + extra.memory)
+
+
+@lru_cache(maxsize=4096)
+def _same(cpu: int, memory: int) -> Resources:
+    return Resources(cpu=cpu, memory=memory, pods=1)
+
+
+def _needs(container: Container) -> Resources:
+    return _resources(container.resources.requests if container.resources else None, 0)
+
+
+def _requirements(items: list[RawRequirement] | None) -> tuple[Requirement, ...]:
+    return tuple(Requirement(item.key, item.operator, tuple(item.values or ())) for item in items or ())
+
+
+def _affinity(spec: PodSpec) -> tuple[tuple[Requirement, ...], ...]:
+    node = spec.affinity.node_affinity if spec.affinity else None
+    if node is None or node.required is None:
+        return ()
+    return tuple(_requirements(term.match_expressions) for term in node.required.node_selector_terms)
+
+
+@lru_cache(maxsize=8192)
+def _owner(kind: str, api_version: str, name: str, uid: str) -> Owner:
+    return Owner(kind, api_version, name, uid)
+
+
+@lru_cache(maxsize=1024)
+def _toleration(key: str, operator: str, value: str, effect: str) -> Toleration:
+    return Toleration(key, operator, value, effect)
+
+
+def pod_view(raw: RawPod) -> PodView:
+    """The view of a pod."""
+    meta, spec, status = raw.metadata, raw.spec, raw.status
+    owners = meta.owner_references or ()
+    owner = next((_owner(o.kind, o.api_version, o.name, o.uid) for o in owners if o.controller), None)
+    grace = spec.termination_grace_period_seconds
+    return PodView(
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        node=spec.node_name,
+        phase=status.phase,
+        ready=_is(status.conditions, "Ready"),
+        deleted_at=moment(meta.deletion_timestamp),
+        grace=30 if grace is None else grace,
+        started_at=moment(status.start_time),
+        finalizers=tuple(meta.finalizers or ()),
+        labels=_labels(meta.labels),
+        notes={key: value for key, value in (meta.annotations or {}).items() if key in NOTES} or _shared(()),
+        owner=owner,
+        owned_by_node=any(o.kind == "Node" for o in owners),
+        empty_dirs=tuple(volume.name for volume in spec.volumes or () if volume.empty_dir is not None),
+        tolerations=tuple(_toleration(t.key, t.operator, t.value, t.effect) for t in spec.tolerations or ()),
+        node_selector=_labels(spec.node_selector),
+        affinity=_affinity(spec),
+        requests=_requests(spec),
+        trouble=_trouble(status),
+    )
+
+
+def _is(conditions: list[Condition] | None, kind: str) -> bool:
+    return any(condition.type == kind and condition.status == "True" for condition in conditions or ())
+
+
+def _trouble(status: PodStatus) -> str:
+    for condition in status.conditions or ():
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return condition.message or condition.reason
+    for container in status.container_statuses or ():
+        waiting = (container.state or {}).get("waiting")
+        if waiting:
+            return ": ".join(part for part in (waiting.get("reason", ""), waiting.get("message", "")) if part)
+    return ""
+
+
+def node_view(raw: RawNode) -> NodeView:
+    """The view of a node."""
+    meta, spec, status = raw.metadata, raw.spec, raw.status
+    ready = next((c.status for c in status.conditions or () if c.type == "Ready"), "Unknown")
+    allocatable = status.allocatable or {}
+    return NodeView(
+        name=meta.name,
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+        labels=meta.labels or {},
+        annotations=meta.annotations or {},
+        taints=tuple(Taint(t.key, t.effect, t.value, t.time_added) for t in spec.taints or ()),
+        unschedulable=spec.unschedulable,
+        ready=ready == "True",
+        ready_status=ready,
+        provider_id=spec.provider_id,
+        allocatable=_resources(allocatable, int(quantity(allocatable.get("pods", 0)))),
+        kernel_version=status.node_info.kernel_version if status.node_info else "",
+    )
+
+
+def budget_view(raw: RawBudget) -> BudgetView:
+    """The view of a PodDisruptionBudget."""
+    meta, spec, status = raw.metadata, raw.spec, raw.status
+    selector = spec.selector
+    failed = next((c.message or c.reason for c in status.conditions or () if c.reason == "SyncFailed"), "")
+    return BudgetView(
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        selects=selector is not None,
+        match_labels=(selector.match_labels if selector else None) or {},
+        match_expressions=_requirements(selector.match_expressions if selector else None),
+        min_available="" if spec.min_available is None else str(spec.min_available),
+        max_unavailable="" if spec.max_unavailable is None else str(spec.max_unavailable),
+        allowed=status.disruptions_allowed,
+        healthy=status.current_healthy,
+        needed=status.desired_healthy,
+        expected=status.expected_pods,
+        sync_failure=failed,
+        always_allow_unready=spec.unhealthy_pod_eviction_policy == "AlwaysAllow",
+    )
+
+
+def controller_view(raw: RawController, kind: str) -> ControllerView:
+    """The view of a ReplicaSet, StatefulSet or ReplicationController."""
+    meta = raw.metadata
+    desired = 1 if raw.spec.replicas is None else raw.spec.replicas
+    return ControllerView(kind=kind, namespace=meta.namespace, name=meta.name, uid=meta.uid, desired=desired)

@@ -1,0 +1,128 @@
+"""What may happen to a pod on a node that is drained, judged from the pod alone. Pure; budgets and pacing come later.
+
+The order of the rules matters: what the kubelet or a DaemonSet keeps is left alone whatever else is true of it,
+finished pods lose nothing, terminating ones are already on their way, and only then may something block.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pulumi_nodepools.drain.model import DrainSettings, PodView, Requirement, Taint, Toleration
+
+MIRROR = "kubernetes.io/config.mirror"
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
+NOTES = frozenset({MIRROR, SAFE_TO_EVICT, DO_NOT_DISRUPT})
+"""The annotations that a PodView must carry."""
+CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with a pod and why; `block` is never cleared by waiting."""
+
+    action: Literal["evict", "ignore", "wait", "block"]
+    reason: str
+
+
+def classify(pod: PodView, settings: DrainSettings, wall: float) -> Verdict:
+    """Judge one pod; `wall` is the time of day in seconds since the epoch."""
+    for rule in _RULES:
+        verdict = rule(pod, settings, wall)
+        if verdict:
+            return verdict
+    return Verdict("evict", "movable")
+
+
+def _mirror(pod: PodView, _settings: DrainSettings, _wall: float) -> Verdict | None:
+    return Verdict("ignore", "mirror") if MIRROR in pod.notes or pod.owned_by_node else None
+
+
+def _daemon(pod: PodView, _settings: DrainSettings, _wall: float) -> Verdict | None:
+    owner = pod.owner
+    managed = owner is not None and owner.kind == "DaemonSet" and owner.api_version == "apps/v1"
+    return Verdict("ignore", "daemonset") if managed and not pod.finished else None
+
+
+def _terminating(pod: PodView, _settings: DrainSettings, _wall: float) -> Verdict | None:
+    return Verdict("wait", "terminating") if pod.terminating else None
+
+
+def _finished(pod: PodView, _settings: DrainSettings, _wall: float) -> Verdict | None:
+    return Verdict("evict", "finished") if pod.finished else None
+
+
+def _opted_out(pod: PodView, _settings: DrainSettings, wall: float) -> Verdict | None:
+    if pod.notes.get(SAFE_TO_EVICT) == "false":
+        return Verdict("block", "opted-out")
+    return Verdict("block", "opted-out") if _undisturbed(pod, wall) else None
+
+
+def _undisturbed(pod: PodView, wall: float) -> bool:
+    """Karpenter's opt-out: `true`, or a duration counted from the pod's start; anything else counts for nothing."""
+    value = pod.notes.get(DO_NOT_DISRUPT, "")
+    if value == "true":
+        return True
+    match = _DURATION.fullmatch(value)
+    if not value or not match or pod.started_at is None:
+        return False
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return wall < pod.started_at + hours * 3600 + minutes * 60 + seconds
+
+
+def _bare(pod: PodView, settings: DrainSettings, _wall: float) -> Verdict | None:
+    return Verdict("block", "bare-pod") if pod.owner is None and settings.bare_pods == "block" else None
+
+
+def _local_data(pod: PodView, settings: DrainSettings, _wall: float) -> Verdict | None:
+    return Verdict("block", "local-data") if pod.empty_dirs and settings.empty_dir == "block" else None
+
+
+# Rules take the same arguments so that they can stand in one list; each uses what it needs.
+_RULES: tuple[Callable[[PodView, DrainSettings, float], Verdict | None], ...] = (
+    _mirror,
+    _daemon,
+    _terminating,
+    _finished,
+    _opted_out,
+    _bare,
+    _local_data,
+)
+
+
+def tolerates(tolerations: tuple[Toleration, ...], taint: Taint) -> bool:
+    """Whether any of the tolerations covers the taint."""
+    return any(
+        (not toleration.effect or toleration.effect == taint.effect)
+        and (toleration.key == taint.key or (not toleration.key and toleration.operator == "Exists"))
+        and (toleration.operator == "Exists" or toleration.value == taint.value)
+        for toleration in tolerations
+    )
+
+
+def meets(labels: Mapping[str, str], requirement: Requirement) -> bool:
+    """Whether labels satisfy one expression of a selector or node affinity."""
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value in requirement.values
+        case "NotIn":
+            return value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt":
+            return _compare(value, requirement)
+    return False
+
+
+def _compare(value: str | None, requirement: Requirement) -> bool:
+    try:
+        left, right = int(value or ""), int(requirement.values[0])
+    except (ValueError, IndexError):
+        return False
+    return left > right if requirement.operator == "Gt" else left < right

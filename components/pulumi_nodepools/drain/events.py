@@ -1,0 +1,129 @@
+"""The words between a drain and its driver: what is told to the machine, and what it wants done."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pulumi_nodepools.drain.model import BudgetView, ControllerView, Diagnosis, NodeView, PodView
+
+Kind = Literal["pods", "nodes", "budgets", "controllers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object as it is now: new or changed."""
+
+    view: PodView | NodeView | BudgetView | ControllerView
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An object that no longer is: nodes by name, everything else by UID."""
+
+    kind: Kind
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relisted:
+    """A whole list was read again: what is not among `keys` is gone. `scope` narrows it to one kind of controller."""
+
+    kind: Kind
+    keys: frozenset[str]
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Everything has been seen once; deciding may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPassed:
+    """The guard asked for by AskGuard found nothing wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """A taint or cordon was answered; `code` 200 done, 404 no such node, 0 no answer."""
+
+    node: str
+    step: Literal["taint", "cordon"]
+    code: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An eviction was answered; `code` 0 means that no answer came."""
+
+    uid: str
+    code: int
+    reason: str = ""
+    causes: tuple[str, ...] = ()
+    retry_after: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Someone wants the drain to end now, with everything left as it is."""
+
+    reason: str = "it was told to stop"
+
+
+Event = Seen | Gone | Relisted | Synced | GuardPassed | Patched | Answered | Tick | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class TaintNode:
+    """Put the soft taint and the owner annotation on a node."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class CordonNode:
+    """Make a node unschedulable."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask for the eviction of exactly this pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskGuard:
+    """Ask the caller whether it is safe to go on; answer with GuardPassed, or end the drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Something worth telling."""
+
+    kind: str
+    node: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end: drained, blocked (resumable), or denied (rights are missing)."""
+
+    outcome: Literal["drained", "blocked", "denied"]
+    message: str
+    diagnoses: tuple[Diagnosis, ...] = ()
+
+
+Action = TaintNode | CordonNode | Evict | AskGuard | Say | Finish

@@ -1,0 +1,338 @@
+"""Which pod may be evicted next: one at a time per budget, paced per controller, slowed down when the server asks.
+
+Every pod waits in the lane of whatever limits it. A lane is looked at only when something about it changed or its
+timer ran out, so the cost of an event does not grow with the number of pods. No clock: times come in.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import msgspec
+
+from pulumi_nodepools.drain.answers import Meaning, meaning, retry_delay
+from pulumi_nodepools.drain.events import Answered, Evict
+from pulumi_nodepools.drain.model import BudgetView, DrainSettings, PodView
+from pulumi_nodepools.drain.world import World, counts_as_ready
+
+WINDOW = 32
+"""Evictions in flight at most: more than this only queues up in a real server."""
+_PACED_SHARE = 4
+"""An unbudgeted controller may have one of this many pods unavailable."""
+_PROBE_FIRST, _PROBE_MOST = 5.0, 15.0
+"""A budget that shows no room is asked anyway after this long: its watch may have been missed."""
+_UNSEEN_LIMIT = 60.0
+"""An accepted eviction that the watch never shows is forgotten after this long, and asked again."""
+
+
+@dataclass(slots=True)
+class Track:
+    """The story of one pod's eviction."""
+
+    uid: str
+    namespace: str
+    name: str
+    node: str
+    since: float
+    lane: str = ""
+    state: str = "pending"
+    """pending, in-flight, accepted, then `outcome` is set."""
+    attempts: int = 0
+    failures: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    retry_at: float = 0.0
+    cause: Meaning | None = None
+    cause_text: str = ""
+    budgets: tuple[str, ...] = ()
+    asked_at_version: int = 0
+    accepted_at: float | None = None
+    owner: str = ""
+    outcome: str = ""
+
+
+@dataclass(slots=True)
+class _Lane:
+    pending: dict[str, None] = field(default_factory=dict)
+    in_flight: int = 0
+    version: int = 0
+    """Grows with every change seen of the budget, to know an answer that is older than it."""
+    probe_at: float | None = None
+    probe_wait: float = _PROBE_FIRST
+
+
+_Pick = tuple[Track, PodView]
+
+
+class Evictions:
+    """The lanes and tracks of all pods that are to leave."""
+
+    def __init__(self, world: World, settings: DrainSettings) -> None:
+        self.tracks: dict[str, Track] = {}
+        self.in_flight = 0
+        self.hold_until = 0.0
+        self.forbidden = ""
+        self._world = world
+        self._settings = settings
+        self._window = float(WINDOW)
+        self._lanes: dict[str, _Lane] = {}
+        self._dirty: dict[str, None] = {}
+        self._going: dict[str, dict[str, None]] = {}
+        self._timers: list[tuple[float, str]] = []
+
+    def add(self, pod: PodView, now: float) -> None:
+        """A pod is to leave from now on; also called when it changed."""
+        track = self.tracks.get(pod.uid)
+        if track is None:
+            track = Track(pod.uid, pod.namespace, pod.name, pod.node, now, owner=pod.owner.uid if pod.owner else "")
+            self.tracks[pod.uid] = track
+        if track.state == "pending" and not pod.terminating:
+            self._enlane(track, pod)
+
+    def gone(self, uid: str, now: float) -> None:
+        """The pod is no more."""
+        track = self.tracks.get(uid)
+        if track is None or track.outcome:
+            return
+        track.outcome = "evicted" if track.accepted_at is not None else "gone"
+        self._leave(track)
+        self._end_going(track)
+        if track.state == "in-flight":
+            return  # its answer is still due and frees the lane
+        track.state = "gone"
+        track.accepted_at = track.accepted_at if track.accepted_at is not None else now
+
+    def keep(self, uid: str) -> None:
+        """The pod is not to be evicted (any more): it is terminating by itself, or something blocks it."""
+        track = self.tracks.get(uid)
+        if track:
+            self._leave(track)
+
+    def budget_changed(self, uid: str) -> None:
+        """A budget's numbers changed: its lane may go on at once."""
+        lane = self._lanes.get("budget " + uid)
+        if lane:
+            lane.version += 1
+            lane.probe_at, lane.probe_wait = None, _PROBE_FIRST
+            self._dirty["budget " + uid] = None
+
+    def owner_changed(self, uid: str) -> None:
+        """Pods of a controller became ready or unready: its lane may go on."""
+        if "owner " + uid in self._lanes:
+            self._dirty["owner " + uid] = None
+
+    def answered(self, answer: Answered, now: float) -> None:
+        """Take in the answer to an eviction."""
+        track = self.tracks[answer.uid]
+        lane = self._lanes[track.lane]
+        lane.in_flight -= 1
+        self.in_flight -= 1
+        self._dirty[track.lane] = None
+        track.codes[str(answer.code) if answer.code else "error"] += 1
+        means = meaning(answer)
+        if means in ("accepted", "gone"):
+            self._accepted(track, means, now)
+        else:
+            self._refused(track, lane, answer, means, now)
+
+    def _accepted(self, track: Track, means: Meaning, now: float) -> None:
+        track.accepted_at = now
+        track.cause, track.failures = None, 0
+        self._window = min(float(WINDOW), self._window + 1)
+        for uid in track.budgets:
+            budget = self._world.budgets.get(uid)
+            if budget and means == "accepted" and budget.allowed > 0:
+                # The watch will say the same; until it does, do not ask for what is spent.
+                self._world.put_budget(_with_allowed(budget, budget.allowed - 1))
+        if track.outcome:  # the watch was faster than the answer
+            track.outcome = "evicted"
+            track.state = "gone"
+        else:
+            track.state = "accepted"
+            self._at(now + _UNSEEN_LIMIT, track.uid)
+
+    def _refused(self, track: Track, lane: _Lane, answer: Answered, means: Meaning, now: float) -> None:
+        track.failures = track.failures + 1 if track.cause == means else 1
+        track.cause, track.cause_text = means, answer.message
+        self._end_going(track)
+        if track.outcome:
+            track.state = "gone"
+            return
+        track.state = "pending"
+        if means == "forbidden":
+            self.forbidden = f"evicting {track.namespace}/{track.name}: {answer.code} {answer.message}"
+            return
+        delay = retry_delay(means, track.failures, answer.retry_after)
+        if means == "throttled":
+            self._window = max(1.0, self._window / 2)
+            self.hold_until = max(self.hold_until, now + delay)
+            self._at(self.hold_until, "")
+        elif means == "budget":
+            self._spent(track, lane, answer)
+        track.retry_at = now + delay
+        self._at(track.retry_at, track.uid)
+        pod = self._world.pods.get(track.uid)
+        if pod and not pod.terminating:
+            self._enlane(track, pod)
+
+    def _spent(self, track: Track, lane: _Lane, answer: Answered) -> None:
+        """The budget has no room. If its watch spoke after we asked, it knows better: then ask again soon."""
+        if answer.retry_after or track.asked_at_version != lane.version:
+            return
+        for uid in track.budgets:
+            budget = self._world.budgets.get(uid)
+            if budget:
+                self._world.put_budget(_with_allowed(budget, 0))
+
+    def choose(self, now: float) -> list[Evict]:
+        """The evictions to send now."""
+        self._ring(now)
+        chosen: list[Evict] = []
+        if now < self.hold_until:
+            return chosen
+        for key in list(self._dirty):
+            if self.in_flight >= int(self._window):
+                break
+            del self._dirty[key]
+            lane = self._lanes[key]
+            room = int(self._window) - self.in_flight
+            for track, pod in self._picks(key, lane, room, now):
+                chosen.append(self._send(track, pod, lane))
+            if self.in_flight >= int(self._window) and lane.pending:
+                self._dirty[key] = None  # to the back: every lane gets its turn
+        return chosen
+
+    def _send(self, track: Track, pod: PodView, lane: _Lane) -> Evict:
+        lane.pending.pop(track.uid, None)
+        lane.in_flight += 1
+        self.in_flight += 1
+        track.state = "in-flight"
+        track.attempts += 1
+        track.asked_at_version = lane.version
+        track.budgets = self._world.guards(pod)
+        if track.owner:
+            self._going.setdefault(track.owner, {})[track.uid] = None
+        return Evict(pod.namespace, pod.name, pod.uid, pod.node)
+
+    def _due(self, lane: _Lane, now: float) -> Iterator[_Pick]:
+        for uid in lane.pending:
+            track, pod = self.tracks[uid], self._world.pods.get(uid)
+            if track.retry_at <= now and pod is not None:
+                yield track, pod
+
+    def _picks(self, key: str, lane: _Lane, room: int, now: float) -> list[_Pick]:
+        kind, _, uid = key.partition(" ")
+        due = self._due(lane, now)
+        if kind == "budget":
+            return self._one_of_budget(key, lane, self._world.budgets.get(uid), now)
+        if kind == "many":
+            return list(islice(due, 0 if lane.in_flight else 1))
+        return list(islice(self._paced(uid, due) if kind == "owner" else due, room))
+
+    def _one_of_budget(self, key: str, lane: _Lane, budget: BudgetView | None, now: float) -> list[_Pick]:
+        if lane.in_flight:
+            return []
+        for pick in self._due(lane, now):
+            if budget is None or _may_try(budget, pick[1]):
+                lane.probe_at = None
+                return [pick]
+        if lane.probe_at is None:
+            lane.probe_at = now + lane.probe_wait
+            self._at(lane.probe_at, key)
+        if now < lane.probe_at:
+            return []
+        lane.probe_at, lane.probe_wait = None, min(lane.probe_wait * 2, _PROBE_MOST)
+        return list(islice(self._due(lane, now), 1))
+
+    def _paced(self, owner: str, due: Iterator[_Pick]) -> Iterator[_Pick]:
+        room = self.room(owner)
+        for track, pod in due:
+            if counts_as_ready(pod):
+                if room <= 0:
+                    continue
+                room -= 1
+            yield track, pod
+
+    def room(self, owner: str) -> int:
+        """How many more ready pods a paced controller may lose now."""
+        controller = self._world.controllers.get(owner)
+        if controller is None:
+            return 1
+        leaving = sum(
+            1
+            for uid in self._going.get(owner, ())
+            if uid in self._world.pods and counts_as_ready(self._world.pods[uid])
+        )
+        unavailable = controller.desired - (self._world.ready[owner] - leaving)
+        return max(1, controller.desired // _PACED_SHARE) - max(0, unavailable)
+
+    def _lane_of(self, pod: PodView) -> str:
+        """What limits a pod. The server lets finished and pending pods pass every budget; they serve nobody."""
+        if pod.finished or pod.phase == "Pending":
+            return "free"
+        guards = self._world.guards(pod)
+        if len(guards) > 1:
+            return "many " + pod.uid
+        if guards:
+            return "budget " + guards[0]
+        controller = self._world.wants(pod)
+        return "owner " + controller.uid if controller and self._settings.unbudgeted == "paced" else "free"
+
+    def _enlane(self, track: Track, pod: PodView) -> None:
+        key = self._lane_of(pod)
+        if key != track.lane:
+            self._leave(track)
+            track.lane = key
+        self._lanes.setdefault(key, _Lane()).pending[track.uid] = None
+        self._dirty[key] = None
+
+    def _leave(self, track: Track) -> None:
+        lane = self._lanes.get(track.lane)
+        if lane:
+            lane.pending.pop(track.uid, None)
+
+    def _end_going(self, track: Track) -> None:
+        going = self._going.get(track.owner)
+        if going:
+            going.pop(track.uid, None)
+        self.owner_changed(track.owner)
+
+    def _at(self, when: float, key: str) -> None:
+        heapq.heappush(self._timers, (when, key))
+
+    def wake(self) -> float | None:
+        """When to look again even if nothing happens."""
+        return self._timers[0][0] if self._timers else None
+
+    def _ring(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            _, key = heapq.heappop(self._timers)
+            track = self.tracks.get(key)
+            if track is None:
+                if key in self._lanes:
+                    self._dirty[key] = None
+            elif track.state == "accepted" and not track.outcome:
+                self._unseen(track)
+            elif track.state == "pending":
+                self._dirty[track.lane] = None
+
+    def _unseen(self, track: Track) -> None:
+        pod = self._world.pods.get(track.uid)
+        if pod and not pod.terminating:
+            track.state, track.accepted_at = "pending", None
+            self._end_going(track)
+            self._enlane(track, pod)
+
+
+def _may_try(budget: BudgetView, pod: PodView) -> bool:
+    """Whether the server would allow it, as far as the budget's last status tells."""
+    if budget.allowed > 0:
+        return True
+    if pod.ready:
+        return False
+    return budget.always_allow_unready or budget.healthy >= budget.needed > 0
+
+
+def _with_allowed(budget: BudgetView, allowed: int) -> BudgetView:
+    return msgspec.structs.replace(budget, allowed=allowed)

@@ -1,0 +1,149 @@
+"""What a change in the cluster means for the drain's state: pods judged, nodes found, budgets and owners told on."""
+
+from collections.abc import Callable, Mapping
+
+from pulumi_nodepools.drain.events import Gone, Relisted, Say, Seen
+from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, PodView
+from pulumi_nodepools.drain.nodes import SETTLE
+from pulumi_nodepools.drain.state import State
+
+_REJUDGE = 30.0
+"""Pods that block are judged again this often: an opt-out may have run out."""
+
+
+def seen(state: State, event: Seen, now: float) -> None:
+    """Take in an object as it is now."""
+    match event.view:
+        case PodView() as pod:
+            _pod_seen(state, pod, now)
+        case NodeView() as node:
+            state.world.nodes[node.name] = node
+            _node_seen(state, node, now)
+        case BudgetView() as budget:
+            changed = state.world.put_budget(budget)
+            state.evictions.budget_changed(budget.uid)
+            if changed:
+                _relane(state, budget.namespace, now)
+        case ControllerView() as controller:
+            old = state.world.controllers.get(controller.uid)
+            state.world.controllers[controller.uid] = controller
+            _owner_touched(state, controller.uid, now, relane=old is None or old.desired != controller.desired)
+
+
+def _pod_seen(state: State, pod: PodView, now: float) -> None:
+    fresh = state.phase != "sync"
+    for old in state.world.put_pod(pod):
+        if old.uid != pod.uid:
+            _pod_left(state, old, now)
+        elif old.node == pod.node:
+            fresh = False
+    judge(state, pod, now, fresh=fresh)
+    if pod.owner:
+        _owner_touched(state, pod.owner.uid, now, relane=False)
+
+
+def judge(state: State, pod: PodView, now: float, *, fresh: bool) -> None:
+    """Decide what is to become of a pod, and let it wait for its eviction if its node is being drained."""
+    track, verdict = state.nodes.judge(pod, now + state.wall_offset, fresh=fresh)
+    if track is None or verdict is None or state.phase == "sync":
+        return
+    if track.phase == "done" and track.left:
+        state.nodes.begin(track, now)
+        state.deadline(now + state.settings.node_timeout)
+        state.actions.append(Say("returned", track.name, f"pod {pod.path} appeared on drained node {track.name}"))
+    if verdict.action == "block":
+        state.at(now + _REJUDGE)
+    if verdict.action == "evict" and track.phase == "active":
+        state.evictions.add(pod, now)
+    else:
+        state.evictions.keep(pod.uid)
+
+
+def _pod_left(state: State, pod: PodView, now: float) -> None:
+    state.nodes.forget(pod)
+    state.evictions.gone(pod.uid, now)
+    if pod.owner:
+        _owner_touched(state, pod.owner.uid, now, relane=False)
+
+
+def _node_seen(state: State, node: NodeView, now: float) -> None:
+    known = node.name in state.nodes.tracks
+    track = state.nodes.seen(node, now)
+    if track is None or state.phase == "sync":
+        return
+    if track.cordoned is not None:
+        state.at(track.cordoned + SETTLE)
+    if not known:
+        state.actions.append(Say("node-joined", node.name, f"node {node.name} joined and will be drained too"))
+        for uid in list(state.world.by_node.get(node.name, ())):
+            judge(state, state.world.pods[uid], now, fresh=False)
+
+
+def _relane(state: State, namespace: str, now: float) -> None:
+    for track in state.nodes.active.values():
+        for uid, verdict in track.left.items():
+            pod = state.world.pods.get(uid)
+            if pod and pod.namespace == namespace and verdict.action == "evict":
+                state.evictions.add(pod, now)
+
+
+def _owner_touched(state: State, uid: str, now: float, *, relane: bool) -> None:
+    state.evictions.owner_changed(uid)
+    state.workloads.changed(uid)
+    if not relane:
+        return
+    for name in state.world.by_owner.get(uid, ()):
+        pod = state.world.pods[name]
+        track = state.nodes.tracks.get(pod.node)
+        if track and track.phase == "active" and name in track.left and track.left[name].action == "evict":
+            state.evictions.add(pod, now)
+
+
+def gone(state: State, event: Gone, now: float) -> None:
+    """Take in that an object is no more."""
+    _GONE[event.kind](state, event.key, now)
+
+
+def _pod_gone(state: State, uid: str, now: float) -> None:
+    pod = state.world.drop_pod(uid)
+    if pod:
+        _pod_left(state, pod, now)
+
+
+def _node_gone(state: State, name: str, now: float) -> None:
+    state.world.nodes.pop(name, None)
+    if state.nodes.gone(name, now):
+        state.actions.append(Say("node-gone", name, f"node {name} is gone"))
+
+
+def _budget_gone(state: State, uid: str, now: float) -> None:
+    budget = state.world.drop_budget(uid)
+    if budget:
+        _relane(state, budget.namespace, now)
+
+
+def _controller_gone(state: State, uid: str, now: float) -> None:
+    if state.world.controllers.pop(uid, None):
+        _owner_touched(state, uid, now, relane=True)
+
+
+_GONE: dict[str, Callable[[State, str, float], None]] = {
+    "pods": _pod_gone,
+    "nodes": _node_gone,
+    "budgets": _budget_gone,
+    "controllers": _controller_gone,
+}
+
+
+def relisted(state: State, event: Relisted, now: float) -> None:
+    """Take in a whole list: what is not in it is gone."""
+    world = state.world
+    controllers = {uid: item for uid, item in world.controllers.items() if item.kind == event.scope}
+    known: dict[str, Mapping[str, object]] = {
+        "pods": world.pods,
+        "nodes": world.nodes,
+        "budgets": world.budgets,
+        "controllers": controllers,
+    }
+    for key in [key for key in known[event.kind] if key not in event.keys]:
+        _GONE[event.kind](state, key, now)

@@ -1,0 +1,275 @@
+"""The drain as a machine: an event and the time come in, actions go out. Pure but for the state it owns.
+
+Order: refuse what can never clear, ask the guard, taint all nodes softly, cordon all, then batch by batch: guard,
+evict, wait until the nodes are empty, wait until the workloads are back, soak. Everything is recomputed from the world,
+so a drain that was killed continues by starting again. Carrying actions out is cluster/drainer.py's business.
+"""
+
+import heapq
+from collections.abc import Callable
+
+from pulumi_nodepools.drain.diagnose import diagnose
+from pulumi_nodepools.drain.events import (
+    Action,
+    Answered,
+    AskGuard,
+    CordonNode,
+    Event,
+    Finish,
+    Gone,
+    GuardPassed,
+    Patched,
+    Relisted,
+    Say,
+    Seen,
+    Stop,
+    Synced,
+    TaintNode,
+    Tick,
+)
+from pulumi_nodepools.drain.intake import gone, judge, relisted, seen
+from pulumi_nodepools.drain.model import Diagnosis
+from pulumi_nodepools.drain.state import Phase, State
+from pulumi_nodepools.units import share
+
+
+def step(state: State, event: Event, now: float) -> list[Action]:
+    """Take in one event; returns what is to be done now. After Finish nothing follows."""
+    if state.finish:
+        return []
+    state.actions = []
+    _HANDLERS[type(event)](state, event, now)
+    while state.timers and state.timers[0] <= now:
+        heapq.heappop(state.timers)
+    _advance(state, now)
+    return state.actions
+
+
+def _synced(state: State, _: Synced, now: float) -> None:
+    for node in state.world.nodes.values():
+        state.nodes.seen(node, now)
+    for track in state.nodes.tracks.values():
+        for uid in state.world.by_node.get(track.name, ()):
+            state.nodes.judge(state.world.pods[uid], now + state.wall_offset, fresh=False)
+            state.workloads.remember(state.world.pods[uid])
+    if not state.nodes.tracks:
+        _finish(state, Finish("drained", "no nodes belong to this drain"), now)
+        return
+    stuck = [
+        diagnose(state.world, state.world.pods[uid], None, verdict.reason, now + state.wall_offset)
+        for track in state.nodes.order()
+        for uid, verdict in track.left.items()
+        if verdict.action == "block"
+    ]
+    if stuck:
+        _end_blocked(state, f"{len(stuck)} pods can never leave by themselves; no node was touched", stuck, now)
+        return
+    _enter(state, "guard", now, "taint")
+
+
+def _guard_passed(state: State, _: GuardPassed, now: float) -> None:
+    if state.phase != "guard":
+        return
+    if state.guard_for == "taint":
+        _enter(state, "taint", now)
+    else:
+        _start_batch(state, now)
+
+
+def _patched(state: State, event: Patched, now: float) -> None:
+    track = state.nodes.tracks[event.node]
+    if event.code in (200, 404):
+        # The watch shows the change soon; if it does not, the patch is asked for again.
+        track.failures = 0
+        track.asked[event.step] = now + 5.0
+    elif event.code in (401, 403):
+        _finish(state, Finish("denied", f"{event.step} of node {event.node}: {event.code} {event.message}"), now)
+    else:
+        track.failures += 1
+        track.asked[event.step] = now + min(15.0, 0.5 * 2.0**track.failures)
+    state.at(track.asked.get(event.step, now))
+
+
+def _answered(state: State, event: Answered, now: float) -> None:
+    track = state.evictions.tracks[event.uid]
+    state.evictions.answered(event, now)
+    state.workloads.touch(track.owner)
+    if state.evictions.forbidden:
+        _finish(state, Finish("denied", state.evictions.forbidden), now)
+
+
+def _stop(state: State, event: Stop, now: float) -> None:
+    _end_blocked(state, f"stopped: {event.reason}", state.blocked(now), now)
+
+
+def _tick(state: State, _: Tick, now: float) -> None:
+    for track in list(state.nodes.active.values()):
+        for uid, verdict in list(track.left.items()):
+            pod = state.world.pods.get(uid)
+            if verdict.action == "block" and verdict.reason == "opted-out" and pod:
+                judge(state, pod, now, fresh=False)
+
+
+_HANDLERS: dict[type, Callable[..., None]] = {
+    Seen: seen,
+    Gone: gone,
+    Relisted: relisted,
+    Synced: _synced,
+    GuardPassed: _guard_passed,
+    Patched: _patched,
+    Answered: _answered,
+    Stop: _stop,
+    Tick: _tick,
+}
+
+
+def _advance(state: State, now: float) -> None:
+    """Go on as far as the state allows."""
+    if state.finish or state.phase == "sync":
+        return
+    if now >= state.started + state.settings.total_timeout:
+        limit = state.settings.total_timeout
+        _end_blocked(state, f"the total timeout of {limit:g} s ran out", state.blocked(now), now)
+        return
+    if state.phase != "guard" or state.guard_for != "taint":
+        _keep_cordoned(state, now)
+    before = None
+    while before != state.phase and not state.finish:
+        before = state.phase
+        _PHASES.get(state.phase, _nothing)(state, now)
+
+
+def _nothing(_state: State, _now: float) -> None:
+    """A phase that only an event can end."""
+
+
+def _keep_cordoned(state: State, now: float) -> None:
+    """Ask for what nodes lack: all soft taints first, then the cordons, late joiners and lost cordons included."""
+    for name in list(state.nodes.lacking):
+        track = state.nodes.tracks[name]
+        due = state.nodes.step_due(track, now)
+        if not due or (state.phase == "taint" and due == "cordon"):
+            continue
+        track.asked[due] = float("inf")  # until it is answered
+        if due == "cordon":
+            track.cordon_asked = track.cordon_asked if track.cordon_asked is not None else now
+        state.actions.append(TaintNode(name) if due == "taint" else CordonNode(name))
+
+
+def _in_taint(state: State, now: float) -> None:
+    lacking = (state.nodes.lacks(state.world.nodes[name]) for name in state.nodes.lacking)
+    if not any(step == "taint" for step in lacking):
+        _enter(state, "cordon", now)
+        _keep_cordoned(state, now)
+
+
+def _in_cordon(state: State, now: float) -> None:
+    if not state.nodes.lacking:
+        _enter(state, "guard", now, "batch")
+
+
+def _start_batch(state: State, now: float) -> None:
+    """Take the next nodes; those with nothing left come along without being counted."""
+    state.batch += 1
+    size = share("drain.batchSize", state.settings.batch_size, len(state.nodes.tracks))
+    waiting = state.nodes.order()
+    chosen = [track for track in waiting if track.left][:size]
+    for track in [track for track in waiting if not track.left] + chosen:
+        state.nodes.begin(track, now)
+        for uid, verdict in track.left.items():
+            if verdict.action == "evict":
+                state.evictions.add(state.world.pods[uid], now)
+    state.deadline(now + state.settings.node_timeout)
+    _enter(state, "batch", now)
+    if chosen:
+        state.actions.append(Say("batch", "", f"batch {state.batch}: {', '.join(track.name for track in chosen)}"))
+
+
+def _in_batch(state: State, now: float) -> None:
+    for name in list(state.nodes.emptied):
+        track = state.nodes.tracks[name]
+        if state.nodes.empty(track, now):
+            state.nodes.end(track, "done", now)
+            state.actions.append(Say("node-drained", name, f"node {name} is drained"))
+    if now >= state.next_deadline and _deadline_passed(state, now):
+        return
+    state.actions.extend(state.evictions.choose(now))
+    if not state.nodes.active:
+        state.gate_since = now
+        state.at(now + state.settings.node_timeout)
+        _enter(state, "gate", now)
+
+
+def _deadline_passed(state: State, now: float) -> bool:
+    limit = state.settings.node_timeout
+    ends = {name: (track.started or now) + limit for name, track in state.nodes.active.items()}
+    late = sorted(name for name, end in ends.items() if end <= now)
+    if late:
+        message = f"the timeout of {limit:g} s per node ran out on {', '.join(late)}"
+        _end_blocked(state, message, state.blocked(now), now)
+        return True
+    state.next_deadline = min(ends.values(), default=float("inf"))
+    if ends:
+        state.at(state.next_deadline)
+    return False
+
+
+def _in_gate(state: State, now: float) -> None:
+    """Wait until every workload that was touched is back where it was before."""
+    if state.nodes.active:
+        _enter(state, "batch", now)
+    elif not state.workloads.lagging:
+        _after_gate(state, now)
+    elif now >= state.gate_since + state.settings.node_timeout:
+        limit = state.settings.node_timeout
+        _end_blocked(
+            state, f"workloads were not back {limit:g} s after their nodes were empty", state.blocked(now), now
+        )
+
+
+def _after_gate(state: State, now: float) -> None:
+    if not state.nodes.in_phase("waiting"):
+        done = len(state.nodes.in_phase("done", "gone"))
+        _finish(state, Finish("drained", f"{done} nodes are drained"), now)
+    elif state.workloads.touched_in_batch and state.settings.batch_soak:
+        state.soak_until = now + state.settings.batch_soak
+        state.at(state.soak_until)
+        _enter(state, "soak", now)
+    else:
+        _enter(state, "guard", now, "batch")
+
+
+def _in_soak(state: State, now: float) -> None:
+    if now >= state.soak_until:
+        _enter(state, "guard" if not state.workloads.lagging else "gate", now, "batch")
+        state.gate_since = now
+        state.at(now + state.settings.node_timeout)
+
+
+_PHASES: dict[str, Callable[[State, float], None]] = {
+    "taint": _in_taint,
+    "cordon": _in_cordon,
+    "batch": _in_batch,
+    "gate": _in_gate,
+    "soak": _in_soak,
+}
+
+
+def _enter(state: State, phase: Phase, now: float, then: Phase | None = None) -> None:
+    state.phase = phase
+    state.phases.append((phase, now))
+    if phase == "guard":
+        state.guard_for = then or "batch"
+        state.workloads.touched_in_batch = False
+        state.actions.append(AskGuard())
+
+
+def _end_blocked(state: State, message: str, diagnoses: list[Diagnosis], now: float) -> None:
+    _finish(state, Finish("blocked", message, tuple(diagnoses)), now)
+
+
+def _finish(state: State, finish: Finish, now: float) -> None:
+    state.finish = finish
+    state.phases.append(("end", now))
+    state.phase = "end"
+    state.actions.append(finish)

@@ -1,0 +1,265 @@
+"""What a drain knows and says: views of cluster objects, settings, progress, diagnoses. Plain data, no behaviour.
+
+Views are slim on purpose (30 000 pods must fit into little memory); cluster/watch.py makes them from API objects.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.units import share
+
+
+class Owner(msgspec.Struct, frozen=True, gc=False):
+    """The controlling owner of an object."""
+
+    kind: str
+    api_version: str
+    name: str
+    uid: str
+
+
+class Taint(msgspec.Struct, frozen=True, gc=False):
+    """A taint of a node."""
+
+    key: str
+    effect: str
+    value: str = ""
+    added: str = ""
+
+
+class Toleration(msgspec.Struct, frozen=True, gc=False):
+    """A toleration of a pod; an empty key with Exists tolerates everything."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+class Requirement(msgspec.Struct, frozen=True, gc=False):
+    """One expression of a label selector or of a node affinity term."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class Resources(msgspec.Struct, frozen=True, gc=False):
+    """CPU in millicores, memory in bytes, number of pods."""
+
+    cpu: int = 0
+    memory: int = 0
+    pods: int = 0
+
+
+class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a drain needs to know of a pod. Times are seconds since the epoch."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str = ""
+    phase: str = "Running"
+    ready: bool = True
+    deleted_at: float | None = None
+    """The deletionTimestamp: when its grace ends. None unless it is terminating."""
+    grace: int = 30
+    started_at: float | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+    notes: Mapping[str, str] = {}
+    """Only the annotations that matter here (mirror, opt-outs)."""
+    owner: Owner | None = None
+    owned_by_node: bool = False
+    empty_dirs: tuple[str, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    node_selector: Mapping[str, str] = {}
+    affinity: tuple[tuple[Requirement, ...], ...] = ()
+    """Required node affinity: any of the terms, all expressions of one."""
+    requests: Resources = Resources()
+    trouble: str = ""
+    """Why it is not running or not ready: the scheduler's message, or a container's waiting reason."""
+
+    @property
+    def finished(self) -> bool:
+        """Its containers have ended for good."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def terminating(self) -> bool:
+        """It was deleted and its grace period runs, or ran out."""
+        return self.deleted_at is not None
+
+    @property
+    def path(self) -> str:
+        """`namespace/name`, as messages call it."""
+        return f"{self.namespace}/{self.name}"
+
+
+class NodeView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a drain and its guards need to know of a node."""
+
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    ready: bool = True
+    ready_status: str = "True"
+    provider_id: str = ""
+    allocatable: Resources = Resources()
+    kernel_version: str = ""
+
+    @property
+    def zone(self) -> str:
+        """The availability zone, empty if unknown."""
+        return self.labels.get("topology.kubernetes.io/zone", "")
+
+
+class BudgetView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A PodDisruptionBudget: whom it selects and what it allows now."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+    selects: bool = True
+    """False when it has no selector at all: such a budget matches nothing."""
+    match_labels: Mapping[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
+    min_available: str = ""
+    max_unavailable: str = ""
+    allowed: int = 0
+    healthy: int = 0
+    needed: int = 0
+    expected: int = 0
+    sync_failure: str = ""
+    always_allow_unready: bool = False
+
+    @property
+    def path(self) -> str:
+        """`namespace/name`, as messages call it."""
+        return f"{self.namespace}/{self.name}"
+
+
+class ControllerView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A ReplicaSet, StatefulSet or ReplicationController: how many pods it wants."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    desired: int = 0
+
+
+@dataclass(frozen=True)
+class WorldView:
+    """Everything seen at one moment, for guards that must be pure."""
+
+    nodes: Sequence[NodeView]
+    pods: Sequence[PodView]
+
+
+_PROPS = {
+    "batchSize": "batch_size",
+    "timeout": "node_timeout",
+    "totalTimeout": "total_timeout",
+    "onTimeout": "on_timeout",
+    "batchSoak": "batch_soak",
+    "unbudgeted": "unbudgeted",
+    "emptyDir": "empty_dir",
+    "barePods": "bare_pods",
+}
+_CHOICES = {
+    "on_timeout": ("fail",),
+    "unbudgeted": ("paced", "all"),
+    "empty_dir": ("allow", "block"),
+    "bare_pods": ("block", "allow"),
+}
+_SECONDS = {"node_timeout": 1.0, "total_timeout": 1.0, "batch_soak": 0.0}
+
+
+@dataclass(frozen=True)
+class DrainSettings:
+    """How to drain; times in seconds. Checked where it is made, so a drain never meets a bad setting."""
+
+    batch_size: str = "10%"
+    node_timeout: float = 1800
+    total_timeout: float = 21600
+    on_timeout: Literal["fail"] = "fail"
+    batch_soak: float = 0
+    unbudgeted: Literal["paced", "all"] = "paced"
+    empty_dir: Literal["allow", "block"] = "allow"
+    bare_pods: Literal["block", "allow"] = "block"
+
+    def __post_init__(self) -> None:
+        names = {key: prop for prop, key in _PROPS.items()}
+        share("drain.batchSize", self.batch_size, 100)
+        for key, choices in _CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise ConfigError(f"drain.{names[key]}: {getattr(self, key)!r} is not one of {', '.join(choices)}")
+        for key, least in _SECONDS.items():
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+                raise ConfigError(f"drain.{names[key]}: {value!r} is not a number of seconds of at least {least:g}")
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, Any]) -> "DrainSettings":
+        """Read camelCase properties; what is missing takes its default."""
+        return cls(**{_PROPS[key]: value for key, value in props.items() if key in _PROPS and value is not None})
+
+    def to_props(self) -> dict[str, Any]:
+        """The settings as camelCase properties."""
+        return {prop: getattr(self, field) for prop, field in _PROPS.items()}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why something does not move: a reason of the fixed list, the object, the numbers, and what would help."""
+
+    reason: str
+    object: str
+    node: str
+    message: str
+    fix: str
+    numbers: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.object} on {self.node or 'no node'}: {self.reason}: {self.message}. Fix: {self.fix}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of report.json."""
+        return {
+            "reason": self.reason,
+            "object": self.object,
+            "node": self.node,
+            "message": self.message,
+            "fix": self.fix,
+            "numbers": dict(self.numbers),
+        }
+
+
+@dataclass(frozen=True)
+class DrainEvent:
+    """One line of what happened, for humans."""
+
+    kind: str
+    node: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the drain stands; `blocked` has what has not moved for some seconds."""
+
+    phase: str
+    nodes_done: int
+    nodes_total: int
+    pods_left: int
+    blocked: list[Diagnosis]
+    message: str

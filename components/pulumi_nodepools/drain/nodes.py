@@ -1,0 +1,157 @@
+"""The nodes of one drain: which are ours, how far each is, what is left on it. Mutable, no clock, no decisions."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pulumi_nodepools.drain.classify import Verdict, classify
+from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView
+from pulumi_nodepools.drain.world import World
+from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
+
+SETTLE = 2.0
+"""The scheduler may bind a pod just after the cordon: a node counts as empty only this long after it was seen."""
+MAX_RETURNS = 3
+"""So many new pods of one controller on a cordoned node, and it is a loop, not a race."""
+
+
+@dataclass(slots=True)
+class NodeTrack:
+    """One node's way through the drain."""
+
+    name: str
+    phase: str = "waiting"
+    """waiting, active, done, gone"""
+    asked: dict[str, float] = field(default_factory=dict)
+    """When `taint` and `cordon` may be asked for again."""
+    failures: int = 0
+    cordon_asked: float | None = None
+    cordoned: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    left: dict[str, Verdict] = field(default_factory=dict)
+    """Pods that still have to go, with their verdicts."""
+    ignored: dict[str, str] = field(default_factory=dict)
+    returns: Counter[str] = field(default_factory=Counter)
+
+
+class Nodes:
+    """Our nodes with the pods that are left on them."""
+
+    def __init__(self, world: World, settings: DrainSettings, owner: str, matches: Callable[[NodeView], bool]) -> None:
+        self.tracks: dict[str, NodeTrack] = {}
+        self.active: dict[str, NodeTrack] = {}
+        self.lacking: dict[str, None] = {}
+        """Nodes that still need a taint or a cordon."""
+        self.emptied: dict[str, None] = {}
+        """Active nodes on which nothing is left, perhaps not for long enough yet."""
+        self.owner = owner
+        self._world = world
+        self._settings = settings
+        self._matches = matches
+
+    def seen(self, node: NodeView, now: float) -> NodeTrack | None:
+        """A node as it is now; its track if it is ours."""
+        track = self.tracks.get(node.name)
+        if track is None and self._matches(node):
+            track = self.tracks[node.name] = NodeTrack(node.name)
+        if track is None:
+            return None
+        if track.phase == "gone":
+            track.phase = "waiting"
+        if self.lacks(node):
+            self.lacking[node.name] = None
+        else:
+            self.lacking.pop(node.name, None)
+        if node.unschedulable and track.cordoned is None:
+            track.cordoned = now
+        elif not node.unschedulable:
+            track.cordoned = None
+        return track
+
+    def gone(self, name: str, now: float) -> NodeTrack | None:
+        """The node object is no more: what was left on it is not ours to move."""
+        track = self.tracks.get(name)
+        if track:
+            self.lacking.pop(name, None)
+            self.end(track, "gone", now)
+        return track
+
+    def begin(self, track: NodeTrack, now: float) -> None:
+        """From now on the node's pods are evicted."""
+        track.phase, track.started, track.ended = "active", now, None
+        self.active[track.name] = track
+        if not track.left:
+            self.emptied[track.name] = None
+
+    def end(self, track: NodeTrack, phase: str, now: float) -> None:
+        """The node is `done` or `gone`."""
+        track.phase = phase
+        track.ended = now if track.ended is None else track.ended
+        self.active.pop(track.name, None)
+        self.emptied.pop(track.name, None)
+
+    def judge(self, pod: PodView, wall: float, *, fresh: bool) -> tuple[NodeTrack | None, Verdict | None]:
+        """Put a pod where it belongs on its node; `fresh` if it was not known before. None if it is not on ours."""
+        track = self.tracks.get(pod.node)
+        if track is None:
+            return None, None
+        verdict = classify(pod, self._settings, wall)
+        if verdict.action == "evict" and pod.owner:
+            track.returns[pod.owner.uid] += fresh and track.cordoned is not None
+            if track.returns[pod.owner.uid] > MAX_RETURNS:
+                verdict = Verdict("block", "returns-to-node")
+        if verdict.action == "ignore":
+            track.ignored[pod.uid] = verdict.reason
+            self._left(track, pod.uid)
+        else:
+            track.left[pod.uid] = verdict
+            self.emptied.pop(track.name, None)
+        return track, verdict
+
+    def _left(self, track: NodeTrack, uid: str) -> None:
+        track.left.pop(uid, None)
+        if not track.left and track.phase == "active":
+            self.emptied[track.name] = None
+
+    def forget(self, pod: PodView) -> NodeTrack | None:
+        """The pod is no more on its node."""
+        track = self.tracks.get(pod.node)
+        if track:
+            self._left(track, pod.uid)
+        return track
+
+    def step_due(self, track: NodeTrack, now: float) -> str:
+        """`taint` or `cordon` if that is what the node lacks and it was not just asked for; else nothing."""
+        node = self._world.nodes.get(track.name)
+        if node is None or track.phase == "gone":
+            return ""
+        step = self.lacks(node)
+        return step if step and track.asked.get(step, 0.0) <= now else ""
+
+    def lacks(self, node: NodeView) -> str:
+        """What a node still needs. One that somebody else cordoned is as it should be, and stays theirs."""
+        ours = node.annotations.get(OWNER_ANNOTATION) == self.owner
+        if node.unschedulable and not ours:
+            return ""
+        tainted = any(taint.key == DRAINING_TAINT for taint in node.taints)
+        if not (ours and tainted):
+            return "taint"
+        return "" if node.unschedulable else "cordon"
+
+    def empty(self, track: NodeTrack, now: float) -> bool:
+        """Whether nothing is left and nothing can have slipped in around the cordon."""
+        return not track.left and track.cordoned is not None and now >= track.cordoned + SETTLE
+
+    def in_phase(self, *phases: str) -> list[NodeTrack]:
+        """Tracks in any of these phases."""
+        return [track for track in self.tracks.values() if track.phase in phases]
+
+    def order(self) -> list[NodeTrack]:
+        """Waiting nodes, zone by zone: a batch then touches few zones at once."""
+
+        def key(track: NodeTrack) -> tuple[str, str]:
+            node = self._world.nodes.get(track.name)
+            return (node.zone if node else "", track.name)
+
+        return sorted(self.in_phase("waiting"), key=key)

@@ -1,0 +1,83 @@
+"""Everything one drain knows, in one place. Read what you like; only machine.step changes it."""
+
+import heapq
+from collections.abc import Callable
+from typing import Literal
+
+from pulumi_nodepools.drain.diagnose import diagnose
+from pulumi_nodepools.drain.events import Action, Finish
+from pulumi_nodepools.drain.evictions import Evictions
+from pulumi_nodepools.drain.model import Diagnosis, DrainSettings, NodeView
+from pulumi_nodepools.drain.nodes import Nodes, NodeTrack
+from pulumi_nodepools.drain.workloads import Workloads
+from pulumi_nodepools.drain.world import World
+
+Phase = Literal["sync", "guard", "taint", "cordon", "batch", "gate", "soak", "end"]
+
+
+class State:
+    """One drain. Read what you like; only `step` changes it."""
+
+    def __init__(
+        self,
+        settings: DrainSettings,
+        owner: str,
+        matches: Callable[[NodeView], bool],
+        *,
+        now: float,
+        wall: float,
+    ) -> None:
+        self.settings = settings
+        self.world = World()
+        self.nodes = Nodes(self.world, settings, owner, matches)
+        self.evictions = Evictions(self.world, settings)
+        self.workloads = Workloads(self.world)
+        self.phase: Phase = "sync"
+        self.started = now
+        self.wall_offset = wall - now
+        self.finish: Finish | None = None
+        self.phases: list[tuple[str, float]] = [("sync", now)]
+        self.batch = 0
+        self.gate_since = 0.0
+        self.next_deadline = float("inf")
+        self.soak_until = 0.0
+        self.guard_for: Phase = "taint"
+        self.timers: list[float] = [now + settings.total_timeout]
+        self.actions: list[Action] = []
+
+    def at(self, when: float) -> None:
+        """Ask to be woken then."""
+        heapq.heappush(self.timers, when)
+
+    def deadline(self, when: float) -> None:
+        """A node has to be empty by then."""
+        self.next_deadline = min(self.next_deadline, when)
+        self.at(when)
+
+    def wake(self) -> float | None:
+        """The time of the next Tick that is needed even if nothing happens before."""
+        times = [self.timers[0]] if self.timers else []
+        later = self.evictions.wake()
+        if self.phase == "batch" and later is not None:
+            times.append(later)
+        return min(times) if times else None
+
+    def blocked(self, now: float, *, after: float = 0.0, limit: int = 200) -> list[Diagnosis]:
+        """A diagnosis for each pod on active nodes that has not moved for `after` seconds."""
+        found: list[Diagnosis] = []
+        for track in self.nodes.active.values():
+            if track.started is None or now - track.started < after:
+                continue
+            found.extend(self._explain(track, now)[: limit - len(found)])
+        if self.phase == "gate" and now - self.gate_since >= after:
+            found.extend(self.workloads.explain()[: limit - len(found)])
+        return found
+
+    def _explain(self, track: NodeTrack, now: float) -> list[Diagnosis]:
+        wall = now + self.wall_offset
+        pods = ((self.world.pods.get(uid), verdict) for uid, verdict in track.left.items())
+        return [
+            diagnose(self.world, pod, self.evictions.tracks.get(pod.uid), verdict.reason, wall)
+            for pod, verdict in pods
+            if pod is not None
+        ]

@@ -1,0 +1,116 @@
+"""The cluster as seen so far, indexed for the questions that a drain asks on every event. Mutable, no clock."""
+
+from collections import Counter
+
+from pulumi_nodepools.drain.classify import meets
+from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, PodView, WorldView
+
+
+class World:
+    """Pods, nodes, budgets and controllers by their keys, with pods also by node and by owner."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeView] = {}
+        self.pods: dict[str, PodView] = {}
+        self.budgets: dict[str, BudgetView] = {}
+        self.controllers: dict[str, ControllerView] = {}
+        self.by_node: dict[str, dict[str, None]] = {}
+        self.by_owner: dict[str, dict[str, None]] = {}
+        self.ready: Counter[str] = Counter()
+        """Ready and not terminating pods, by the UID of their controller."""
+        self._uids: dict[tuple[str, str], str] = {}
+        self._in_namespace: dict[str, dict[str, None]] = {}
+        self._guards: dict[str, tuple[str, ...]] = {}
+
+    def put_pod(self, pod: PodView) -> list[PodView]:
+        """Store a pod; returns the views it replaces: its older self, or another pod of the same name."""
+        replaced = []
+        before = self._uids.get((pod.namespace, pod.name))
+        for uid in dict.fromkeys(uid for uid in (before, pod.uid) if uid):
+            old = self.drop_pod(uid)
+            if old:
+                replaced.append(old)
+        self.pods[pod.uid] = pod
+        self._uids[(pod.namespace, pod.name)] = pod.uid
+        if pod.node:
+            self.by_node.setdefault(pod.node, {})[pod.uid] = None
+        if pod.owner:
+            self.by_owner.setdefault(pod.owner.uid, {})[pod.uid] = None
+            self.ready[pod.owner.uid] += counts_as_ready(pod)
+        return replaced
+
+    def drop_pod(self, uid: str) -> PodView | None:
+        """Forget a pod; returns what was known of it."""
+        pod = self.pods.pop(uid, None)
+        if pod is None:
+            return None
+        self._guards.pop(uid, None)
+        if self._uids.get((pod.namespace, pod.name)) == uid:
+            del self._uids[(pod.namespace, pod.name)]
+        _discard(self.by_node, pod.node, uid)
+        if pod.owner:
+            self.ready[pod.owner.uid] -= counts_as_ready(pod)
+            _discard(self.by_owner, pod.owner.uid, uid)
+        return pod
+
+    def put_budget(self, budget: BudgetView) -> bool:
+        """Store a budget; True if whom it selects may have changed."""
+        old = self.budgets.get(budget.uid)
+        self.budgets[budget.uid] = budget
+        self._in_namespace.setdefault(budget.namespace, {})[budget.uid] = None
+        changed = old is None or _selection(old) != _selection(budget)
+        if changed:
+            self._guards.clear()
+        return changed
+
+    def drop_budget(self, uid: str) -> BudgetView | None:
+        """Forget a budget."""
+        budget = self.budgets.pop(uid, None)
+        if budget:
+            _discard(self._in_namespace, budget.namespace, uid)
+            self._guards.clear()
+        return budget
+
+    def guards(self, pod: PodView) -> tuple[str, ...]:
+        """UIDs of the budgets that guard a pod. Remembered until a selector changes."""
+        known = self._guards.get(pod.uid)
+        if known is None:
+            candidates = self._in_namespace.get(pod.namespace, {})
+            known = tuple(uid for uid in candidates if selects(self.budgets[uid], pod))
+            self._guards[pod.uid] = known
+        return known
+
+    def wants(self, pod: PodView) -> ControllerView | None:
+        """The controller of a pod if it exists and wants pods."""
+        controller = self.controllers.get(pod.owner.uid) if pod.owner else None
+        return controller if controller and controller.desired > 0 else None
+
+    def view(self) -> WorldView:
+        """Everything, for guards."""
+        return WorldView(tuple(self.nodes.values()), tuple(self.pods.values()))
+
+
+def counts_as_ready(pod: PodView) -> bool:
+    """Whether a pod serves now and is not on its way out."""
+    return pod.ready and not pod.terminating and not pod.finished
+
+
+def selects(budget: BudgetView, pod: PodView) -> bool:
+    """Whether a budget of policy/v1 guards a pod: an empty selector guards all, a missing one none."""
+    if not budget.selects or budget.namespace != pod.namespace:
+        return False
+    if any(pod.labels.get(key) != value for key, value in budget.match_labels.items()):
+        return False
+    return all(meets(pod.labels, requirement) for requirement in budget.match_expressions)
+
+
+def _selection(budget: BudgetView) -> tuple[object, ...]:
+    return (budget.selects, budget.match_labels, budget.match_expressions)
+
+
+def _discard(index: dict[str, dict[str, None]], key: str, uid: str) -> None:
+    entry = index.get(key)
+    if entry is not None:
+        entry.pop(uid, None)
+        if not entry:
+            del index[key]
