@@ -163,6 +163,7 @@ def _survey(args: BlueGreenNodePoolArgs) -> Survey:
         region=cluster.region,
         access=cluster.access,
         subnet_ids=[str(subnet) for subnet in args.versions[args.active].subnet_ids],
+        initial=size_for(args, None).desired,
     )
 
 

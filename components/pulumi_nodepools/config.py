@@ -44,6 +44,13 @@ def _batch_size(value: Any) -> Any:
     return str(value)
 
 
+def _some(value: Any) -> Any:
+    # Not min_length: that one counts valid items only, and would call a list of one wrong item empty.
+    if value in ([], (), {}):
+        raise ValueError("is empty; list at least one")
+    return value
+
+
 def _missing(feature: str, instead: str) -> Callable[[Any], Any]:
     def refuse(value: Any) -> Any:
         if value is None or value is False:
@@ -84,9 +91,9 @@ class KubeadmJoinConfig(Model):
     token_parameter: Annotated[Text, AfterValidator(checks.token_parameter)] = Field(
         description="the name of the SSM parameter that holds the join token, such as /nodepools/prod/join-token"
     )
-    ca_cert_hashes: tuple[Annotated[Text, AfterValidator(checks.ca_cert_hash)], ...] = Field(
-        min_length=1, description='the pins of the cluster\'s CA, such as ["sha256:..."]'
-    )
+    ca_cert_hashes: Annotated[
+        tuple[Annotated[Text, AfterValidator(checks.ca_cert_hash)], ...], BeforeValidator(_some)
+    ] = Field(description='the pins of the cluster\'s CA, such as ["sha256:..."]')
 
 
 class EksJoinConfig(Model):
@@ -144,8 +151,8 @@ class NodeConfig(Model):
     """What a node is, apart from its image: set on the pool, and overridden whole per key by a version."""
 
     instance_type: Annotated[Text, AfterValidator(checks.instance_type)] | None = None
-    subnet_ids: Annotated[tuple[SubnetId, ...], Field(min_length=1)] | None = None
-    security_group_ids: Annotated[tuple[SecurityGroupId, ...], Field(min_length=1)] | None = None
+    subnet_ids: Annotated[tuple[SubnetId, ...], BeforeValidator(_some)] | None = None
+    security_group_ids: Annotated[tuple[SecurityGroupId, ...], BeforeValidator(_some)] | None = None
     instance_profile: Annotated[Text, Field(min_length=1)] | None = None
     role_policies: tuple[Annotated[Text, AfterValidator(checks.policy_arn)], ...] | None = None
     labels: Labels | None = None
@@ -206,7 +213,7 @@ class SoakConfig(Model):
 class PoolConfig(NodeConfig):
     active: VersionName = Field(description="the version that takes workloads, in quotes")
     size: SizeConfig = Field(description="{min: 3, max: 20, initial: 14}")
-    versions: Annotated[dict[VersionName, VersionConfig], Field(min_length=1)] = Field(
+    versions: Annotated[dict[VersionName, VersionConfig], BeforeValidator(_some)] = Field(
         description='a map of versions, such as {"7.7.1908": {imageId: ami-..., osFamily: el7}}'
     )
     target_group_arns: tuple[Annotated[Text, AfterValidator(checks.target_group)], ...] = ()

@@ -41,8 +41,9 @@ def not_there_yet(feature: str, instead: str) -> str:
 def path(parts: Sequence[object]) -> str:
     """A path as one would write it: `pools.worker.versions."7.7.1908".imageId`."""
     text = ""
-    for part in parts:
-        if isinstance(part, int) and not isinstance(part, bool):
+    for index, part in enumerate(parts):
+        key_of_map = index and parts[index - 1] in ("pools", "versions", "labels", "tags")
+        if isinstance(part, int) and not key_of_map:
             text += f"[{part}]"
         else:
             word = str(part) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", str(part)) else f'"{part}"'
@@ -80,8 +81,6 @@ def _text(kind: str, value: Any, context: Mapping[str, Any], message: str) -> st
         return f"{checks.shown(value)} is out of range; write {words.format(context[key])}"
     if kind == "literal_error":
         return f"{checks.shown(value)} is not known; write one of {context['expected'].replace(' or ', ', ')}"
-    if kind == "too_short":
-        return "is empty; list at least one"
     return f"{checks.shown(value)}: {message[:1].lower()}{message[1:]}"
 
 

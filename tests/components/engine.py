@@ -15,6 +15,12 @@ _COMPUTED = {
     "aws:iam/instanceProfile:InstanceProfile": lambda name: {"arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"},
 }
 
+_OTHER_STACK = {
+    "clusterEndpoint": "https://api.example.com",
+    "clusterCertificateAuthority": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+    "nodeSecurityGroupId": "sg-0123456789abcdef0",
+}
+
 
 @dataclass
 class Registration:
@@ -38,6 +44,8 @@ class _Mocks(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         computed = _COMPUTED.get(args.typ, lambda _name: {})(args.inputs.get("name", args.name))
+        if args.typ == "pulumi:pulumi:StackReference":
+            return args.name, args.inputs | {"outputs": _OTHER_STACK}
         if self.preview and args.custom:
             return "", dict.fromkeys(computed, rpc.UNKNOWN) | args.inputs
         generation = {"generation": 1} if args.typ.endswith(":ReadinessGate") else {}

@@ -159,6 +159,7 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "region": "us-west-2",
             "access": make_cluster().access,
             "subnet_ids": list(SUBNETS),
+            "initial": 14,
         }
     ]
 

@@ -1,0 +1,224 @@
+"""NodePool against a mock engine: what one version consists of, and what of it may never change."""
+
+import base64
+import json
+
+import pulumi
+import pytest
+
+from pulumi_nodepools import NodePool, NodePoolArgs, RootVolumeArgs, SizeArgs
+from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.node_pool import GROUP_IGNORES, TEMPLATE_INPUTS, part
+from pulumi_nodepools.node_role import fitted
+from tests.components.conftest import POLICY, SUBNETS, make_cluster, make_nodes
+from tests.components.engine import Recording, Registration, run
+
+TEMPLATE, GROUP, ROLE = "w-v1-template", "w-v1-group", "w-v1-role"
+
+
+def make_args(nodes=None, **changes) -> NodePoolArgs:
+    values = {
+        "cluster": make_cluster(),
+        "pool": "w",
+        "version": "v1",
+        "nodes": nodes or make_nodes(),
+        "size": SizeArgs(min=1, desired=4, max=9),
+    }
+    return NodePoolArgs(**values | changes)
+
+
+def build(nodes=None, **changes) -> Recording:
+    return run(lambda: NodePool("w-v1", make_args(nodes, **changes)))
+
+
+def template(nodes=None, **changes) -> Registration:
+    return build(nodes, **changes)[TEMPLATE]
+
+
+def test_metadata_needs_a_session_token_and_stays_on_the_host() -> None:
+    assert template().inputs["metadataOptions"] == {
+        "httpEndpoint": "enabled",
+        "httpTokens": "required",
+        "httpPutResponseHopLimit": 1,
+    }
+
+
+def test_the_root_volume_is_encrypted_gp3_and_goes_with_the_instance() -> None:
+    (device,) = template().inputs["blockDeviceMappings"]
+    assert device["deviceName"] == "/dev/sda1"
+    assert device["ebs"] == {"deleteOnTermination": "true", "encrypted": "true", "volumeSize": 80, "volumeType": "gp3"}
+    volume = RootVolumeArgs(size=200, type="io2", iops=5000, kms_key_id="alias/nodes", device="/dev/xvda")
+    (other,) = template(make_nodes(root_volume=volume)).inputs["blockDeviceMappings"]
+    assert other["deviceName"] == "/dev/xvda"
+    assert other["ebs"]["encrypted"] == "true"
+    assert (other["ebs"]["volumeType"], other["ebs"]["iops"], other["ebs"]["kmsKeyId"]) == ("io2", 5000, "alias/nodes")
+
+
+@pytest.mark.parametrize(("written", "sent"), [(False, "false"), (True, "true")])
+def test_no_public_address_unless_asked_for(written, sent) -> None:
+    (interface,) = template(make_nodes(associate_public_ip=written)).inputs["networkInterfaces"]
+    assert interface["associatePublicIpAddress"] == sent
+    assert interface["securityGroups"] == ["sg-0123456789abcdef0"]
+
+
+def test_everything_of_a_template_is_ignored_once_it_exists() -> None:
+    made = template()
+    assert set(made.inputs) <= set(TEMPLATE_INPUTS), "an input outside the list would change live pools on an upgrade"
+    assert made.ignore_changes == list(TEMPLATE_INPUTS)
+
+
+def test_the_group_leaves_its_size_and_its_freeze_alone() -> None:
+    assert build()[GROUP].ignore_changes == list(GROUP_IGNORES) == ["desiredCapacity", "suspendedProcesses"]
+
+
+def test_the_group_uses_a_numbered_template_version() -> None:
+    assert build()[GROUP].inputs["launchTemplate"] == {"id": f"{TEMPLATE}-id", "version": "1"}
+
+
+def test_an_instance_counts_only_once_it_has_completed_its_launch_hook() -> None:
+    group = build()[GROUP].inputs
+    assert group["initialLifecycleHooks"] == [
+        {
+            "name": "nodepools-validate",
+            "lifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+            "defaultResult": "ABANDON",
+            "heartbeatTimeout": 900,
+        }
+    ]
+    assert (group["waitForCapacityTimeout"], group["healthCheckGracePeriod"]) == ("0", 0)
+
+
+def test_names_and_tags_are_fixed_and_reach_instances_and_volumes() -> None:
+    recorded = build()
+    group, made = recorded[GROUP].inputs, recorded[TEMPLATE].inputs
+    own = {
+        "Name": "prod-w-v1",
+        "kubernetes.io/cluster/prod": "owned",
+        "nodepools.dev/cluster": "prod",
+        "nodepools.dev/pool": "w",
+        "nodepools.dev/version": "v1",
+        "team": "platform",
+    }
+    assert group["name"] == made["name"] == "prod-w-v1"
+    assert {tag["key"]: tag["value"] for tag in group["tags"]} == own
+    assert all(tag["propagateAtLaunch"] for tag in group["tags"])
+    assert {entry["resourceType"]: entry["tags"] for entry in made["tagSpecifications"]} == {
+        "instance": own,
+        "volume": own,
+    }
+    assert own.items() < made["tags"].items()
+
+
+def test_user_data_is_rendered_for_this_group() -> None:
+    text = base64.b64decode(template().inputs["userData"]).decode()
+    for needed in ("cgroup.memory=nokmem", "prod-w-v1", "api.prod.example.com", "/nodepools/prod/join-token"):
+        assert needed in text
+
+
+def test_user_data_that_cannot_be_made_ends_the_program_cleanly() -> None:
+    with pytest.raises(pulumi.RunError, match="endpoint"):
+        build(cluster=make_cluster(endpoint="http://plain.example.com"))
+
+
+def test_the_created_role_may_finish_hooks_of_its_own_pool_and_read_one_parameter() -> None:
+    recorded = build(account="123456789012")
+    policy = json.loads(recorded[f"{ROLE}-join"].inputs["policy"])
+    allowed = {action: one["Resource"] for one in policy["Statement"] for action in one["Action"]}
+    assert allowed == {
+        "autoscaling:CompleteLifecycleAction": (
+            "arn:aws:autoscaling:us-west-2:123456789012:autoScalingGroup:*:autoScalingGroupName/prod-w-*"
+        ),
+        "autoscaling:RecordLifecycleActionHeartbeat": (
+            "arn:aws:autoscaling:us-west-2:123456789012:autoScalingGroup:*:autoScalingGroupName/prod-w-*"
+        ),
+        "ssm:GetParameter": "arn:aws:ssm:us-west-2:123456789012:parameter/nodepools/prod/join-token",
+    }
+    assert recorded[f"{ROLE}-0"].inputs["policyArn"] == POLICY
+    assert {f"{ROLE}-join", f"{ROLE}-0"} <= recorded[GROUP].dependencies
+    assert recorded[TEMPLATE].inputs["iamInstanceProfile"]["arn"].endswith("instance-profile/prod-w-v1-us-west-2")
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("eu-west-1", "aws")]
+)
+def test_rights_name_the_partition_of_the_region(region, partition) -> None:
+    recorded = build(cluster=make_cluster(region=region))
+    policy = json.loads(recorded[f"{ROLE}-join"].inputs["policy"])
+    assert all(one["Resource"].startswith(f"arn:{partition}:") for one in policy["Statement"])
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("nodes", {"name": "nodes"}),
+        (
+            "arn:aws:iam::123456789012:instance-profile/nodes",
+            {"arn": "arn:aws:iam::123456789012:instance-profile/nodes"},
+        ),
+    ],
+)
+def test_a_given_instance_profile_is_used_and_no_role_is_created(given, sent) -> None:
+    recorded = build(make_nodes(instance_profile=given, role_policies=None))
+    assert recorded[TEMPLATE].inputs["iamInstanceProfile"] == sent
+    assert not [one for one in recorded.registered if one.type.startswith("aws:iam")]
+
+
+def test_the_component_says_what_policies_must_judge_in_a_preview() -> None:
+    assert build()["w-v1"].inputs == {
+        "cluster": "prod",
+        "pool": "w",
+        "version": "v1",
+        "imageId": "ami-0bbbbbbbbbbb77190",
+        "osFamily": "el7",
+        "kernelArguments": ["cgroup.memory=nokmem"],
+        "minimumKernelVersion": "3.10.0-1062.4.1",
+        "zones": "spread",
+    }
+
+
+def test_every_child_belongs_to_the_component() -> None:
+    recorded = build()
+    children = [one for one in recorded.registered if one.name != "w-v1"]
+    assert {one.parent for one in children} == {"w-v1"}
+
+
+def test_shares_of_zones_add_up_and_keep_their_order() -> None:
+    whole = SizeArgs(min=2, desired=7, max=11)
+    parts = [part(whole, index, 3) for index in range(3)]
+    assert [sum(getattr(one, key) for one in parts) for key in ("min", "desired", "max")] == [2, 7, 11]
+
+
+def test_one_group_per_zone_has_its_own_template_that_names_it() -> None:
+    zones = {"us-west-2b": [SUBNETS[1]], "us-west-2a": [SUBNETS[0], SUBNETS[2]]}
+    recorded = build(make_nodes(zones="each"), zone_subnets=zones)
+    first = recorded[f"{GROUP}-us-west-2a"].inputs
+    assert first["vpcZoneIdentifiers"] == [SUBNETS[0], SUBNETS[2]]
+    text = base64.b64decode(recorded[f"{TEMPLATE}-us-west-2a"].inputs["userData"]).decode()
+    assert "prod-w-v1-us-west-2a" in text
+
+
+def test_a_long_role_name_is_cut_with_a_digest_and_stays_distinct() -> None:
+    one, other = fitted("a" * 70 + "1", 64), fitted("a" * 70 + "2", 64)
+    assert len(one) == len(other) == 64
+    assert one != other
+    assert fitted("short", 64) == "short"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: make_args(version="7.10"), r'version: "7.10" reads as a number'),
+        (lambda: make_args(pool="Worker"), "pool: .*lower-case"),
+        (lambda: make_args(make_nodes(zones="each")), "needs zone_subnets"),
+        (lambda: make_nodes(role_policies=None), "either instance_profile or role_policies"),
+        (lambda: make_nodes(instance_profile="nodes"), "either instance_profile or role_policies"),
+        (lambda: make_nodes(labels={"node-role.kubernetes.io/x": ""}), "NodeRestriction"),
+        (lambda: make_nodes(taints=["x"]), "not a taint"),
+        (lambda: make_nodes(tags={"aws:x": "y"}), "set by AWS"),
+        (lambda: SizeArgs(min=3, desired=2, max=5), "min 3, desired 2, max 5"),
+        (lambda: make_args(pool="p" * 40, version="v" * 40), "node label, which takes 63"),
+    ],
+)
+def test_plain_arguments_are_judged_where_they_are_made(make, words) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make()

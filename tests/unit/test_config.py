@@ -1,0 +1,319 @@
+"""The stack's YAML: what is accepted, and the exact words for everything that is not."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pulumi_nodepools.config import KubeadmJoinConfig, load, parse
+from pulumi_nodepools.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+POOL = ("pools", "worker")
+VERSION = (*POOL, "versions", "7.6.1810")
+ABSENT = object()
+
+
+def prod() -> dict[str, Any]:
+    config = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    return {"cluster": config["nodepools:cluster"], "pools": config["nodepools:pools"]}
+
+
+def edited(*changes: tuple[tuple[Any, ...], Any]) -> dict[str, Any]:
+    """The production stack with values set (or removed) at paths."""
+    raw = copy.deepcopy(prod())
+    for path, value in changes:
+        target = raw
+        for key in path[:-1]:
+            target = target[key]
+        if value is ABSENT:
+            del target[path[-1]]
+        else:
+            target[path[-1]] = value
+    return raw
+
+
+def problems(raw: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(raw)
+    first, *lines = str(caught.value).splitlines()
+    assert first == "the stack's configuration cannot be used, nothing was changed:"
+    return [line.removeprefix("  ") for line in lines]
+
+
+def test_the_production_stack_parses() -> None:
+    config = parse(prod())
+    pool = config.pools["worker"]
+    assert (pool.active, pool.size.initial, list(pool.versions)) == ("7.6.1810", 14, ["7.6.1810"])
+    assert isinstance(config.cluster.join, KubeadmJoinConfig)
+    assert config.cluster.join.token_parameter == "/nodepools/prod/join-token"
+    assert (pool.drain.timeout, pool.drain.total_timeout, pool.drain.batch_size) == (1800, 21600, "10%")
+
+
+def test_every_key_of_the_design_is_known() -> None:
+    parse(
+        edited(
+            ((*POOL, "instanceProfile"), "nodes"),
+            ((*POOL, "rolePolicies"), ABSENT),
+            ((*POOL, "taints"), ["example.com/a=b:NoSchedule", "c:NoExecute"]),
+            (
+                (*POOL, "rootVolume"),
+                {"size": 100, "type": "io2", "iops": 4000, "kmsKeyId": "alias/x", "device": "/dev/xvda"},
+            ),
+            ((*POOL, "kubelet"), {"arguments": ["--max-pods=110"]}),
+            ((*POOL, "associatePublicIp"), True),
+            ((*POOL, "zones"), "each"),
+            ((*POOL, "smokeTest"), "./smoke.sh"),
+            (
+                (*POOL, "targetGroupArns"),
+                ["arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/web/0123456789abcdef"],
+            ),
+            ((*POOL, "drain", "batchSoak"), "60s"),
+            ((*VERSION, "kernel"), {"arguments": ["cgroup.memory=nokmem"], "minimumVersion": "3.10.0-1062.4.1"}),
+            ((*VERSION, "retired"), False),
+            (("cluster", "access"), {"kind": "eks", "clusterName": "prod", "region": "us-west-2", "profile": "p"}),
+            (("cluster", "join"), {"kind": "eks"}),
+        )
+    )
+
+
+def test_a_version_overrides_the_pool_key_by_key() -> None:
+    pool = parse(
+        edited(
+            ((*VERSION, "instanceType"), "m6i.2xlarge"),
+            ((*VERSION, "instanceProfile"), "nodes"),
+            ((*VERSION, "labels"), {"example.com/new": "yes"}),
+        )
+    ).pools["worker"]
+    node = pool.node("7.6.1810")
+    assert (node.instance_type, node.instance_profile, node.role_policies) == ("m6i.2xlarge", "nodes", None)
+    assert node.labels == {"example.com/new": "yes"}
+    assert node.subnet_ids == pool.subnet_ids
+
+
+TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
+    # unknown keys
+    (
+        (*POOL, "instancetype"),
+        "m5.large",
+        "pools.worker.instancetype: unknown key; did you mean instanceType?",
+    ),
+    (("cluster", "endpont"), "x", "cluster.endpont: unknown key; did you mean endpoint?"),
+    ((*VERSION, "image_id"), "x", 'pools.worker.versions."7.6.1810".image_id: unknown key; did you mean imageId?'),
+    ((*POOL, "drain", "color"), 1, "unknown key; known here: barePods"),
+    # wrong types and values
+    ((*POOL, "size", "min"), "three", 'pools.worker.size.min: "three" is not a whole number; write it without quotes'),
+    ((*POOL, "size"), [3], "pools.worker.size: [3] is not a map"),
+    ((*POOL, "subnetIds"), "subnet-0aaaaaaaaaaaaaaa1", "pools.worker.subnetIds: "),
+    ((*POOL, "subnetIds"), [], "pools.worker.subnetIds: is empty; list at least one"),
+    ((*POOL, "labels"), {"a": True}, "pools.worker.labels.a: true is not text; write it in quotes"),
+    ((*POOL, "zones"), "all", "pools.worker.zones: \"all\" is not known; write one of 'spread', 'each'"),
+    (
+        (*POOL, "rootVolume"),
+        {"type": "gp2"},
+        "pools.worker.rootVolume.type: \"gp2\" is not known; write one of 'gp3', 'io2'",
+    ),
+    ((*POOL, "rootVolume"), {"size": 4}, "pools.worker.rootVolume.size: 4 is out of range; write at least 8"),
+    ((*POOL, "rootVolume"), {"type": "io2"}, "pools.worker.rootVolume.iops: missing; a volume of type io2 needs it"),
+    ((*POOL, "associatePublicIp"), "no", 'pools.worker.associatePublicIp: "no" is not true or false'),
+    (
+        (*POOL, "drain", "timeout"),
+        30,
+        "pools.worker.drain.timeout: 30 is not a duration; write it like 30s, 30m or 1h30m",
+    ),
+    ((*POOL, "drain", "timeout"), "soon", "pools.worker.drain.timeout: 'soon' is not a duration"),
+    ((*POOL, "drain", "timeout"), "0s", 'pools.worker.drain.timeout: "0s" leaves no time; write it like 30m'),
+    ((*POOL, "drain", "batchSize"), "110%", "pools.worker.drain.batchSize: '110%' is neither a count of at least 1"),
+    ((*POOL, "drain", "batchSize"), 0.1, "pools.worker.drain.batchSize: 0.1 is not a batch size"),
+    ((*POOL, "gate", "consecutive"), 0, "pools.worker.gate.consecutive: 0 is out of range; write at least 1"),
+    # missing
+    ((*VERSION, "osFamily"), ABSENT, "osFamily: missing; write the operating system's family: el7"),
+    (
+        (*POOL, "instanceType"),
+        ABSENT,
+        "pools.worker.instanceType: missing; write the EC2 instance type, such as m5.2xlarge",
+    ),
+    (
+        (*POOL, "rolePolicies"),
+        ABSENT,
+        "pools.worker.instanceProfile: missing; name a profile of yours, or write rolePolicies",
+    ),
+    (("cluster", "join"), ABSENT, "cluster.join: missing; write how nodes join: {kind: kubeadm"),
+    (("cluster", "access"), {}, "cluster.access.kind: missing; write one of kubeconfig, eks"),
+    # values that contradict one another
+    (
+        (*POOL, "active"),
+        "9.9.9",
+        'pools.worker.active: "9.9.9" is not listed under versions; listed: "7.6.1810"; add it there, or set active',
+    ),
+    ((*POOL, "size", "initial"), 21, "pools.worker.size.initial: 21 is more than max 20; write min <= initial <= max"),
+    ((*POOL, "size", "initial"), 1, "pools.worker.size.initial: 1 is less than min 3; write min <= initial <= max"),
+    ((*POOL, "size", "min"), 30, "pools.worker.size.min: 30 is more than max 20; write min <= initial <= max"),
+    ((*POOL, "instanceProfile"), "nodes", "pools.worker.rolePolicies: stands beside instanceProfile"),
+    # ids and shapes
+    ((*VERSION, "imageId"), "ami-xyz", '"ami-xyz" is not an AMI id; give the id: ami- and 8 or 17 hexadecimal digits'),
+    (
+        (*VERSION, "imageId"),
+        "resolve:ssm:/images/el7",
+        "`nodepools resolve-ami` will write it for you but is not there yet",
+    ),
+    ((*VERSION, "osFamily"), "el9", "osFamily: \"el9\" is not known; write one of 'el7'"),
+    ((*VERSION, "kernel"), {"arguments": ["a b"]}, 'kernel.arguments[0]: "a b" is not one kernel argument'),
+    ((*VERSION, "kernel"), {"minimumVersion": 3.1}, "kernel.minimumVersion: 3.1 is not text; write it in quotes"),
+    ((*VERSION, "kernel"), {"minimumVersion": "new"}, '"new" is not a kernel version; write it as uname -r does'),
+    ((*POOL, "instanceType"), "large", 'pools.worker.instanceType: "large" is not an instance type; write family.size'),
+    ((*POOL, "subnetIds"), ["subnet-1"], 'pools.worker.subnetIds[0]: "subnet-1" is not a subnet id'),
+    ((*POOL, "rolePolicies"), ["Admin"], 'pools.worker.rolePolicies[0]: "Admin" is not the ARN of a managed policy'),
+    ((*POOL, "tags"), {"nodepools.dev/pool": "x"}, "is set by AWS or by this library; choose another key"),
+    ((*POOL, "kubelet"), {"arguments": ["--node-labels=a=b"]}, "--node-labels is set by this library; use the labels"),
+    (
+        ("cluster", "endpoint"),
+        "http://x",
+        'cluster.endpoint: "http://x" is not the API server\'s address; write https://host',
+    ),
+    (("cluster", "certificateAuthority"), "AAAA", 'cluster.certificateAuthority: "AAAA" is not a certificate'),
+    (
+        ("cluster", "join", "tokenParameter"),
+        "abcdef.0123456789abcdef",
+        "cluster.join.tokenParameter: this is a join token",
+    ),
+    (("cluster", "join", "caCertHashes"), ["md5:1"], 'cluster.join.caCertHashes[0]: "md5:1" is not a CA hash'),
+    (("cluster", "join", "kind"), "magic", 'cluster.join.kind: "magic" is not known; write one of kubeadm, eks'),
+    # labels that a kubelet may not set, taints
+    ((*POOL, "labels"), {"node-role.kubernetes.io/worker": ""}, "may not be set by a kubelet on its own node"),
+    ((*POOL, "labels"), {"node-restriction.kubernetes.io/x": ""}, "may not be set by a kubelet on its own node"),
+    ((*POOL, "labels"), {"example.k8s.io/x": ""}, "may not be set by a kubelet on its own node"),
+    ((*POOL, "labels"), {"nodepools.dev/x": ""}, "labels of nodepools.dev are set by this library alone"),
+    ((*POOL, "labels"), {"a": "b c"}, 'pools.worker.labels.a: "b c" is not a label value'),
+    ((*POOL, "taints"), ["a=b"], 'pools.worker.taints[0]: "a=b" is not a taint; write key=value:Effect'),
+    ((*POOL, "taints"), ["a=b:Never"], "with one of NoSchedule, PreferNoSchedule, NoExecute"),
+    # what is not there yet
+    ((*VERSION, "canary"), {"count": 1}, "canary is not there yet; for now: test the version as a pool of its own"),
+    ((*VERSION, "retired"), True, "retired is not there yet; for now: remove the version from the list"),
+    ((*POOL, "soak"), {"duration": "72h"}, "pools.worker.soak: soak is not there yet; for now: leave soak out"),
+    ((*POOL, "adopt"), "asg", "pools.worker.adopt: adopt is not there yet; for now: create the pool here"),
+    (
+        (*POOL, "drain", "onTimeout"),
+        "skip",
+        "pools.worker.drain.onTimeout: onTimeout skip is not there yet; for now: leave",
+    ),
+    (
+        (*POOL, "drain", "onTimeout"),
+        "force",
+        "pools.worker.drain.onTimeout: onTimeout force is not there yet; for now: leave",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"), TABLE, ids=[f"{row[0][-1]}-{index}" for index, row in enumerate(TABLE)]
+)
+def test_one_mistake_is_one_line_with_path_value_and_fix(path, value, words) -> None:
+    found = problems(edited((path, value)))
+    assert len(found) == 1, found
+    assert words in found[0]
+
+
+def test_a_second_listed_version_is_refused_with_the_way_to_go() -> None:
+    second = {"imageId": "ami-0bbbbbbbbbbb77190", "osFamily": "el7"}
+    assert problems(edited(((*POOL, "versions", "7.7.1908"), second))) == [
+        (
+            'pools.worker.versions: more than one listed version ("7.6.1810", "7.7.1908") is not there yet; for now: '
+            "list only the version that is to be active; the one no longer listed is drained, then deleted"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["7.10", "7", "1e3", "true", "null", "0x1f", "007", "no", "2020-08-01 00:00:00 +0000 UTC"]
+)
+def test_version_names_that_yaml_may_have_changed_are_refused(name) -> None:
+    spec = prod()["pools"]["worker"]["versions"]["7.6.1810"]
+    found = problems(edited(((*POOL, "versions"), {name: spec}), ((*POOL, "active"), name)))
+    assert any(line.startswith(f'pools.worker.versions.{_quoted(name)}: "{name}"') for line in found), found
+
+
+def _quoted(name: str) -> str:
+    return name if name in ("true", "null", "no") else f'"{name}"'
+
+
+@pytest.mark.parametrize("name", [7.1, 7, True, None, 1000.0])
+def test_version_names_that_arrive_as_numbers_say_to_quote_them(name) -> None:
+    spec = prod()["pools"]["worker"]["versions"]["7.6.1810"]
+    found = problems(edited(((*POOL, "versions"), {name: spec}), ((*POOL, "active"), name)))
+    active = next(line for line in found if line.startswith("pools.worker.active: "))
+    assert 'quote it, or use a letter or second dot ("v7.10", "7.10.0")' in active
+    assert any(line.startswith("pools.worker.versions.") for line in found)
+
+
+@pytest.mark.parametrize("name", ["7.7.1908", "v7.10", "7.10.0", "r1", "2020-08-01", "el7-a"])
+def test_names_that_nobody_reads_as_numbers_are_taken(name) -> None:
+    spec = prod()["pools"]["worker"]["versions"]["7.6.1810"]
+    assert parse(edited(((*POOL, "versions"), {name: spec}), ((*POOL, "active"), name))).pools["worker"].active == name
+
+
+def test_all_mistakes_come_at_once() -> None:
+    found = problems(
+        edited(
+            (("cluster", "endpoint"), "x"),
+            ((*POOL, "instanceTyp"), "x"),
+            ((*POOL, "size", "max"), 1),
+            ((*VERSION, "imageId"), "x"),
+            ((*POOL, "soak"), {}),
+        )
+    )
+    assert len(found) == 5, found
+
+
+def test_names_that_are_too_long_together_are_refused() -> None:
+    raw = prod()
+    raw["pools"] = {"p" * 33: raw["pools"]["worker"]}
+    raw["pools"]["p" * 33] |= {
+        "versions": {"v" * 33: raw["pools"]["p" * 33]["versions"]["7.6.1810"]},
+        "active": "v" * 33,
+    }
+    (found,) = problems(raw)
+    assert "has 67 characters and becomes the value of a node label, which takes 63" in found
+
+
+def test_two_pools_whose_full_names_collide_are_refused() -> None:
+    raw = prod()
+    pool = raw["pools"]["worker"]
+    spec = pool["versions"]["7.6.1810"]
+    raw["pools"] = {
+        "a": pool | {"active": "b-v1", "versions": {"b-v1": spec}},
+        "a-b": pool | {"active": "v1", "versions": {"v1": spec}},
+    }
+    (found,) = problems(raw)
+    assert (
+        found == "pools.a-b.versions.v1: has the same full name as pools.a.versions.b-v1 (a-b-v1); rename one of them"
+    )
+
+
+class Source:
+    """A stack's configuration as Pulumi hands it over."""
+
+    def __init__(self, get: Callable[[str], Any]) -> None:
+        self.get_object = get
+
+
+def test_load_reads_both_keys() -> None:
+    assert load(Source(prod().get)).cluster.name == "prod"
+
+
+def test_load_of_an_empty_stack_names_both_keys() -> None:
+    with pytest.raises(
+        ConfigError, match=r"(?s)cluster: missing; write nodepools:cluster.*pools: missing; write nodepools"
+    ):
+        load(Source(lambda _key: None))
+
+
+def test_load_of_text_that_is_no_map_says_so() -> None:
+    def fail(_key: str) -> Any:
+        raise ValueError("could not be parsed")
+
+    with pytest.raises(ConfigError, match="cluster: is not a map; write nodepools:cluster as nested YAML"):
+        load(Source(fail))
