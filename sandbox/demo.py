@@ -39,7 +39,7 @@ class Story:
     """What the demo has measured; becomes report.json."""
 
     phases: dict[str, float] = field(default_factory=dict)
-    claims: list[claims.Claim] = field(default_factory=list)
+    verdicts: list[claims.Claim] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
@@ -73,7 +73,7 @@ def main() -> int:
         project = Project(OUTPUT / "stack", {**sandbox.env, "NODEPOOLS_REPORT_DIR": str(OUTPUT / "drains")}, echo=True)
         _tell(story, sandbox, client, project)
     _write(story)
-    return 0 if all(claim.held for claim in story.claims) else 1
+    return 0 if all(item.held for item in story.verdicts) else 1
 
 
 def _tell(story: Story, sandbox: Sandbox, client: Client, project: Project) -> None:
@@ -114,7 +114,7 @@ def _tell(story: Story, sandbox: Sandbox, client: Client, project: Project) -> N
         "firstCordon": ledger.first_cordon,
     }
     fleet = json.loads(instances.read_text())
-    story.claims += [
+    story.verdicts += [
         *claims.availability(client, recorder, nodes=14),
         *claims.nodes(client, fleet, pool=POOL, version=NEW, argument=ci.ARGUMENT, count=14),
         claims.job(before=runner.counts(patched=False), after=runner.counts(patched=True)),
@@ -131,15 +131,15 @@ def _write(story: Story) -> None:
     drains = [json.loads(path.read_text()) for path in sorted((OUTPUT / "drains").glob("*.json"))]
     document = {
         "schemaVersion": 1,
-        "claims": [asdict(claim) for claim in story.claims],
+        "claims": [asdict(item) for item in story.verdicts],
         "phases": story.phases,
         **story.facts,
         "drains": drains,
     }
     (OUTPUT / "report.json").write_text(json.dumps(document, indent=2) + "\n")
     print("\n== Claims")
-    for claim in story.claims:
-        print(f"   {'held  ' if claim.held else 'BROKEN'} {claim.text}: {claim.detail}")
+    for item in story.verdicts:
+        print(f"   {'held  ' if item.held else 'BROKEN'} {item.text}: {item.detail}")
     total = sum(story.phases.values())
     shown = (OUTPUT / "report.json").relative_to(Path.cwd()) if OUTPUT.is_relative_to(Path.cwd()) else OUTPUT
     print(f"\n   {total:.0f} s in all; everything measured is in {shown}")
