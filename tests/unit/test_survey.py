@@ -1,0 +1,89 @@
+"""What a preview is told about account and cluster, and what stops it."""
+
+from dataclasses import replace
+
+import pytest
+
+from pulumi_nodepools import survey as survey_module
+from pulumi_nodepools.cluster.access import Access
+from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.errors import AccessDeniedError, ConfigError
+from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
+from tests.unit.memory_cluster import MemoryCluster
+
+
+class Cluster(MemoryCluster):
+    """Answers access reviews too."""
+
+    denied: frozenset[str] = frozenset()
+
+    def can_i(self, verb, resource, *, group="", subresource="", namespace=""):
+        return f"{verb} {resource}/{subresource}".rstrip("/") not in self.denied
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    made = Cluster()
+    monkeypatch.setattr(survey_module.Client, "connect", lambda _access: made)
+    return made
+
+
+def _nearly_full(_session, ids):
+    return dict.fromkeys(ids, "us-west-2a"), dict.fromkeys(ids, 1)
+
+
+def _survey(subnets, **changes):
+    wanted = {"cluster": "prod", "pool": "worker", "active": "v2", "region": "us-west-2", "subnet_ids": subnets}
+    return survey_module.survey(access=Access(kind="kubeconfig"), **{**wanted, **changes})
+
+
+def test_a_new_pool_has_no_size_yet(cluster, make_group):  # noqa: F811
+    subnets = make_group("something-else")
+    found = _survey(subnets)
+    assert (found.account, found.cluster_uid) == ("123456789012", "uid-of-kube-system")
+    assert (found.serving, found.live_size) == (None, None)
+    assert found.subnet_zones == dict(zip(subnets, ("us-west-2a", "us-west-2b"), strict=True))
+
+
+def test_the_size_is_the_serving_versions_desired_capacity_now(cluster, make_group):  # noqa: F811
+    subnets = make_group("prod-worker-v1", desired=3)
+    PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1"))
+    found = _survey(subnets)
+    assert (found.serving, found.live_size) == ("v1", 3)
+
+
+def test_one_group_per_zone_is_summed(cluster, make_group):  # noqa: F811
+    subnets = make_group("prod-worker-v1-us-west-2a", desired=2)
+    PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1"))
+    assert _survey(subnets).live_size == 2
+
+
+def test_missing_rights_are_all_named(cluster, make_group):  # noqa: F811
+    subnets = make_group()
+    cluster.denied = frozenset({"create pods/eviction", "watch nodes", "update leases"})
+    with pytest.raises(AccessDeniedError) as caught:
+        _survey(subnets)
+    for right in ("create pods/eviction", "watch nodes", "update leases.coordination.k8s.io in kube-system"):
+        assert right in str(caught.value)
+    assert "lack 3 of" in str(caught.value)
+
+
+def test_too_few_addresses_for_the_new_nodes(cluster, make_group, monkeypatch):  # noqa: F811
+    subnets = make_group("prod-worker-v1", desired=3)
+    PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1"))
+    monkeypatch.setattr(
+        survey_module.subnets, "describe", lambda _s, ids: (dict.fromkeys(ids, "a"), dict.fromkeys(ids, 1))
+    )
+    with pytest.raises(ConfigError, match=r"2 free addresses .* adds 3 nodes"):
+        _survey(subnets)
+    # Its own group exists already: nothing is added.
+    assert _survey(subnets, active="v1").live_size == 3
+
+
+def test_the_initial_size_counts_while_nothing_serves(cluster, make_group, monkeypatch):  # noqa: F811
+    subnets = make_group("something-else")
+    monkeypatch.setattr(
+        survey_module.subnets, "describe", lambda _s, ids: (dict.fromkeys(ids, "a"), dict.fromkeys(ids, 1))
+    )
+    with pytest.raises(ConfigError, match="adds 14 nodes"):
+        _survey(subnets, initial=14)
