@@ -16,7 +16,7 @@ from pulumi_nodepools.cluster.drainer import drain
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, Progress, WorldView
-from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError
+from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.evidence import instance_of
 from pulumi_nodepools.hooks.members import Members, candidates, labelled, resolve
@@ -28,6 +28,8 @@ SETTLE_SECONDS = 60.0
 """How long instances may take to join or to go before their doubt becomes a refusal."""
 _SETTLE_BEAT = 2.0
 _NAMED = 10
+_LINE_SECONDS = 0.2
+"""A drain of hundreds of pods has more to tell than a terminal can show."""
 
 
 def drain_version(props: Mapping[str, Any], engine: Engine) -> None:
@@ -53,6 +55,7 @@ class _Drain:
     members: Members = field(default_factory=lambda: Members((), frozenset(), frozenset(), ()))
     told: set[tuple[str, str]] = field(default_factory=set)
     frozen: bool = False
+    said: tuple[str, float] = ("", 0.0)
 
     def run(self) -> None:
         props = self.place.props
@@ -72,9 +75,9 @@ class _Drain:
                 listen=self._listen,
                 stop=self.stop,
             )
-        except DrainBlockedError as error:
+        except NodePoolsError as error:
             self._save(getattr(error, "report", None))
-            if self.watch.gone or self.lease.lost:
+            if isinstance(error, DrainBlockedError) and (self.watch.gone or self.lease.lost):
                 raise HeldError(self.watch.gone or self.lease.lost) from error
             raise
         self._save(report)
@@ -167,7 +170,10 @@ class _Drain:
             if key not in self.told:
                 self.told.add(key)
                 self.engine.warn(props.urn, str(diagnosis))
-        self.engine.status(props.urn, f"{props.title}: {status_line(progress)}")
+        line, now = status_line(progress), time.monotonic()
+        if line != self.said[0] and now - self.said[1] > _LINE_SECONDS:
+            self.said = line, now
+            self.engine.status(props.urn, f"{props.title}: {line}")
 
     def _finish(self, message: str) -> None:
         props, session = self.place.props, self.place.session

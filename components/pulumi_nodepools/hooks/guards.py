@@ -5,10 +5,13 @@ refuses and nothing is touched.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from pulumi_nodepools.drain.classify import classify
-from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, WorldView
+from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, Resources, WorldView
 from pulumi_nodepools.drain.preflight import fits
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks.members import labelled
@@ -67,4 +70,29 @@ def _moves(pod: PodView, settings: DrainSettings) -> bool:
 
 
 def _refuse_unplaced(moving: Sequence[PodView], staying: Sequence[NodeView], pods: Sequence[PodView]) -> None:
-    raise NotImplementedError((moving, staying, pods, fits))
+    unplaced = fits(moving, remaining(staying, pods))
+    if unplaced:
+        named = "; ".join(str(entry) for entry in unplaced[:_NAMED])
+        more = f"; and {len(unplaced) - _NAMED} more" if len(unplaced) > _NAMED else ""
+        raise CapacityError(
+            f"{len(unplaced)} of {len(moving)} pods that would be evicted fit on none of the {len(staying)} ready "
+            f"nodes outside the version: {named}{more}. No node was touched now. Add capacity for them, or scale the "
+            "workloads down, and run again"
+        )
+
+
+def remaining(nodes: Sequence[NodeView], pods: Sequence[PodView]) -> list[NodeView]:
+    """The nodes with only what the pods on them have left over as allocatable."""
+    used: dict[str, list[PodView]] = defaultdict(list)
+    for pod in pods:
+        if not pod.finished:
+            used[pod.node].append(pod)
+    return [msgspec.structs.replace(node, allocatable=_left(node.allocatable, used[node.name])) for node in nodes]
+
+
+def _left(allocatable: Resources, pods: Sequence[PodView]) -> Resources:
+    return Resources(
+        cpu=allocatable.cpu - sum(pod.requests.cpu for pod in pods),
+        memory=allocatable.memory - sum(pod.requests.memory for pod in pods),
+        pods=allocatable.pods - len(pods),
+    )

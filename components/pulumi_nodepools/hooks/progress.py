@@ -65,7 +65,7 @@ class Engine:
     def _log(self, severity: str, urn: str, message: str, *, ephemeral: bool = False) -> bool:
         if self.address is None:
             return False
-        import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - only where an engine is
+        import grpc  # noqa: PLC0415 - only where an engine is
         from pulumi.runtime.proto import engine_pb2  # noqa: PLC0415
 
         request = engine_pb2.LogRequest(
