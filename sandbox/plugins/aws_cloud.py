@@ -1,6 +1,7 @@
 """How the aws stand-in reaches AWS: provider configuration, clients, and errors told in the real provider's style."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +75,8 @@ class Cloud:
     def __init__(self, settings: Props) -> None:
         self.settings = settings
         self.session = boto3.Session(
-            region_name=settings.get("region"),
+            # The real provider reads AWS_REGION; boto3 knows AWS_DEFAULT_REGION and profiles only.
+            region_name=settings.get("region") or os.environ.get("AWS_REGION"),
             profile_name=settings.get("profile"),
             aws_access_key_id=settings.get("accessKey"),
             aws_secret_access_key=settings.get("secretKey"),

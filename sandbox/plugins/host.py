@@ -126,7 +126,7 @@ class Plugin(api.Provider):
         for key, value in kind.defaults.items():
             news.setdefault(key, value)
         if kind.auto_name and kind.auto_name not in news and "namePrefix" not in news:
-            news[kind.auto_name] = olds.get(kind.auto_name) or f"{request.name}-{_suffix(request.random_seed)}"
+            news[kind.auto_name] = olds.get(kind.auto_name) or f"{request.name}-{suffix_of(request.random_seed)}"
         failures += [(name, "is required and was not given") for name in kind.required if name not in news]
         if not failures:
             failures = kind.check(news, olds)
@@ -196,7 +196,7 @@ def _tops(paths: Sequence[str]) -> set[str]:
     return {path.partition(".")[0].partition("[")[0] for path in paths}
 
 
-def _suffix(seed: bytes) -> str:
+def suffix_of(seed: bytes) -> str:
     return (seed.hex() or "0000000")[:7]
 
 
