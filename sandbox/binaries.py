@@ -113,7 +113,10 @@ def missing_tools(environ: Mapping[str, str] = os.environ) -> list[str]:
         "sh": "boot scripts and plugins are shell scripts",
         "make": "the project's targets are in a Makefile (on Debian: apt install make)",
     }
-    return [f"{name}: {why}" for name, why in advice.items() if shutil.which(name, path=environ.get("PATH")) is None]
+    lacking = [f"{name}: {why}" for name, why in advice.items() if shutil.which(name, path=environ.get("PATH")) is None]
+    if not Path("/proc/self/stat").exists():
+        lacking.append("Linux: the sandbox recognises its processes by /proc (a virtual machine will do)")
+    return lacking
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, Path]:
