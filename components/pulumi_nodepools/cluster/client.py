@@ -10,12 +10,13 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import urllib3
+
 from pulumi_nodepools.cluster import access as access_module
 from pulumi_nodepools.cluster.access import Access, Credentials
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
@@ -177,7 +178,7 @@ class Client:
         timeout_seconds: float,
         opened: Callable[[Callable[[], None]], None] | None = None,
         **query: Any,
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """The lines of a watch with bookmarks, until the server ends it; `opened` is given a way to end it early.
 
         A refused watch raises ApiError (410: list again), a broken one ClusterUnreachableError.

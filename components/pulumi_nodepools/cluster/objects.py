@@ -235,9 +235,9 @@ def _resources(amounts: dict[str, str | int | float] | None, pods: int) -> Resou
 
 
 def _requests(spec: PodSpec) -> Resources:
-    """What the scheduler counts: the containers and sidecars together, or the largest init container if that is more."""
+    """What the scheduler counts: containers and sidecars together, or the largest init container if that is more."""
     running = [_needs(container) for container in spec.containers]
-    starting = []
+    starting: list[Resources] = []
     for container in spec.init_containers or ():
         (running if container.restart_policy == "Always" else starting).append(_needs(container))
     extra = _resources(spec.overhead, 0)

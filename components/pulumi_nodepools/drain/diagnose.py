@@ -217,7 +217,8 @@ def _budget(case: _Case, budget: BudgetView) -> Diagnosis:
         return case.say(
             "unready-pod-guarded", message, "set unhealthyPodEvictionPolicy: AlwaysAllow, or repair the pod", **numbers
         )
-    siblings = (pod for pod in case.world.pods.values() if selects(budget, pod))
+    nearby = (case.world.pods[uid] for uid in case.world.by_namespace.get(budget.namespace, ()))
+    siblings = (pod for pod in nearby if selects(budget, pod))
     lead = f"budget {budget.path} needs {budget.needed} healthy and has {budget.healthy}"
     return _by_sibling(case, siblings, lead, numbers) or case.say(
         "pdb-exhausted",

@@ -1,7 +1,8 @@
 """Everything one drain knows, in one place. Read what you like; only machine.step changes it."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Literal
 
 from pulumi_nodepools.drain.diagnose import diagnose
@@ -62,22 +63,20 @@ class State:
             times.append(later)
         return min(times) if times else None
 
-    def blocked(self, now: float, *, after: float = 0.0, limit: int = 200) -> list[Diagnosis]:
+    def blocked(self, now: float, *, after: float = 0.0, limit: int = 100) -> list[Diagnosis]:
         """A diagnosis for each pod on active nodes that has not moved for `after` seconds."""
         found: list[Diagnosis] = []
         for track in self.nodes.active.values():
             if track.started is None or now - track.started < after:
                 continue
-            found.extend(self._explain(track, now)[: limit - len(found)])
+            found.extend(islice(self._explain(track, now), limit - len(found)))
         if self.phase == "gate" and now - self.gate_since >= after:
             found.extend(self.workloads.explain()[: limit - len(found)])
         return found
 
-    def _explain(self, track: NodeTrack, now: float) -> list[Diagnosis]:
-        wall = now + self.wall_offset
-        pods = ((self.world.pods.get(uid), verdict) for uid, verdict in track.left.items())
-        return [
-            diagnose(self.world, pod, self.evictions.tracks.get(pod.uid), verdict.reason, wall)
-            for pod, verdict in pods
-            if pod is not None
-        ]
+    def _explain(self, track: NodeTrack, now: float) -> Iterator[Diagnosis]:
+        for uid, verdict in track.left.items():
+            pod = self.world.pods.get(uid)
+            if pod is not None:
+                story = self.evictions.tracks.get(uid)
+                yield diagnose(self.world, pod, story, verdict.reason, now + self.wall_offset)

@@ -15,6 +15,7 @@ class World:
         self.budgets: dict[str, BudgetView] = {}
         self.controllers: dict[str, ControllerView] = {}
         self.by_node: dict[str, dict[str, None]] = {}
+        self.by_namespace: dict[str, dict[str, None]] = {}
         self.by_owner: dict[str, dict[str, None]] = {}
         self.ready: Counter[str] = Counter()
         """Ready and not terminating pods, by the UID of their controller."""
@@ -32,6 +33,7 @@ class World:
                 replaced.append(old)
         self.pods[pod.uid] = pod
         self._uids[(pod.namespace, pod.name)] = pod.uid
+        self.by_namespace.setdefault(pod.namespace, {})[pod.uid] = None
         if pod.node:
             self.by_node.setdefault(pod.node, {})[pod.uid] = None
         if pod.owner:
@@ -48,6 +50,7 @@ class World:
         if self._uids.get((pod.namespace, pod.name)) == uid:
             del self._uids[(pod.namespace, pod.name)]
         _discard(self.by_node, pod.node, uid)
+        _discard(self.by_namespace, pod.namespace, uid)
         if pod.owner:
             self.ready[pod.owner.uid] -= counts_as_ready(pod)
             _discard(self.by_owner, pod.owner.uid, uid)

@@ -1,0 +1,270 @@
+"""Runs drain.machine against a cluster: watches in, writes out, time, progress, and the report at the end.
+
+One loop owns the state; a few threads send the writes. Deciding is the machine's business, and so is everything about
+budgets, pacing and deadlines.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi_nodepools.cluster import eviction
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.watch import RESOURCES, Failed, Ready, Watcher
+from pulumi_nodepools.drain.events import (
+    Action,
+    AskGuard,
+    CordonNode,
+    Event,
+    Evict,
+    Finish,
+    GuardPassed,
+    Say,
+    Stop,
+    Synced,
+    TaintNode,
+    Tick,
+)
+from pulumi_nodepools.drain.machine import step
+from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, DrainSettings, NodeView, Progress, WorldView
+from pulumi_nodepools.drain.report import DrainReport, make_report
+from pulumi_nodepools.drain.state import State
+from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, DrainBlockedError, NodePoolsError
+
+_WORKERS = 32
+_PROGRESS = 5.0
+"""Seconds between progress reports, and how long a pod must not move before it is called blocked."""
+_SYNC_LIMIT = 120.0
+_NAMED = 20
+"""Blocked pods spelled out in an error; the report has them all."""
+
+uncordon = eviction.uncordon
+
+
+@dataclass(frozen=True)
+class _Crashed:
+    error: Exception
+
+
+_Input = Event | Ready | Failed | _Crashed
+
+
+def drain(
+    client: Client,
+    *,
+    nodes: Callable[[NodeView], bool],
+    settings: DrainSettings,
+    owner: str,
+    before_batch: Callable[[WorldView], None],
+    listen: Callable[[Progress], None],
+    stop: threading.Event | None = None,
+) -> DrainReport:
+    """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
+
+    `before_batch` runs before the first cordon and before each batch and stops the drain by raising. Raises
+    DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are missing.
+    It can be run again at any time: it goes on where the cluster says that it was.
+    """
+    state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time())
+    return _Run(client, state, before_batch, listen, stop).run()
+
+
+class _Run:
+    def __init__(
+        self,
+        client: Client,
+        state: State,
+        before_batch: Callable[[WorldView], None],
+        listen: Callable[[Progress], None],
+        stop: threading.Event | None,
+    ) -> None:
+        self._client = client
+        self._before_batch = before_batch
+        self._listen = listen
+        self._stop = stop
+        self._inbox: queue.SimpleQueue[_Input] = queue.SimpleQueue()
+        self._state = state
+        self._workers = _Workers(_WORKERS)
+        self._watchers = [Watcher(client, resource, self._inbox.put) for resource in RESOURCES]
+        self._unready = {resource.name for resource in RESOURCES}
+        self._events: list[tuple[float, DrainEvent]] = []
+        self._calls_before = client.api_calls
+        self._last_failure: NodePoolsError | None = None
+        self._next_progress = time.monotonic() + _PROGRESS
+
+    def run(self) -> DrainReport:
+        for watcher in self._watchers:
+            watcher.start()
+        try:
+            while not self._state.finish:
+                self._turn()
+        except NodePoolsError as error:
+            raise _with_report(error, self._report(str(error))) from None
+        finally:
+            for watcher in self._watchers:
+                watcher.close()
+            self._workers.close()
+        return self._concluded(self._state.finish)
+
+    def _turn(self) -> None:
+        """Take in one event, or the passing of time."""
+        try:
+            event: _Input = self._inbox.get(timeout=self._patience())
+        except queue.Empty:
+            event = Tick()
+        now = time.monotonic()
+        if self._stop is not None and self._stop.is_set():
+            event = Stop()
+        if isinstance(event, Ready):
+            self._unready.discard(event.name)
+            if self._unready:
+                return
+            event = Synced()
+        elif isinstance(event, Failed):
+            self._failed(event)
+            return
+        elif isinstance(event, _Crashed):
+            raise event.error
+        self._unsynced(now)
+        self._perform(step(self._state, event, now))
+        if now >= self._next_progress:
+            self._progress(now)
+
+    def _patience(self) -> float:
+        """How long to wait: until the machine or the listener wants a turn, and short enough to see `stop`."""
+        now = time.monotonic()
+        until = min(self._state.wake() or self._next_progress, self._next_progress)
+        return max(0.0, min(until - now, 0.25 if self._stop else _PROGRESS))
+
+    def _failed(self, event: Failed) -> None:
+        self._last_failure = event.error
+        if event.fatal:
+            raise event.error
+        self._note(DrainEvent("watch-failed", "", f"{event.name}: {event.error}"))
+
+    def _unsynced(self, now: float) -> None:
+        state = self._state
+        if state.phase == "sync" and now > state.started + min(_SYNC_LIMIT, state.settings.total_timeout):
+            missing = ", ".join(sorted(self._unready))
+            raise ClusterUnreachableError(
+                f"could not list {missing} within {now - state.started:.0f} s; nothing was changed. "
+                f"Last error: {self._last_failure or 'none, the lists are still being read'}"
+            )
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Evict():
+                    self._send(eviction.evict, self._client, action)
+                case TaintNode(name):
+                    owner = self._state.nodes.owner
+                    self._send(eviction.taint, self._client, self._state.world.nodes[name], owner)
+                case CordonNode(name):
+                    self._send(eviction.cordon, self._client, self._state.world.nodes[name])
+                case AskGuard():
+                    self._guard()
+                case Say(kind, node, message):
+                    self._note(DrainEvent(kind, node, message))
+                case Finish(outcome, message):
+                    self._note(DrainEvent(outcome, "", message))
+
+    def _send(self, write: Callable[..., Event], *arguments: Any) -> None:
+        def task() -> None:
+            try:
+                self._inbox.put(write(*arguments))
+            except Exception as error:  # noqa: BLE001 -- a lost answer would look like a hang: the loop raises it
+                self._inbox.put(_Crashed(error))
+
+        self._workers.do(task)
+
+    def _guard(self) -> None:
+        self._before_batch(self._state.world.view())
+        self._inbox.put(GuardPassed())
+
+    def _note(self, event: DrainEvent) -> None:
+        now = time.monotonic()
+        self._events.append((now, event))
+        self._progress(now, event.message)
+
+    def _progress(self, now: float, message: str = "") -> None:
+        state = self._state
+        blocked = [] if state.finish else state.blocked(now, after=_PROGRESS)
+        tracks = state.nodes.tracks.values()
+        done = sum(track.phase in ("done", "gone") for track in tracks)
+        left = sum(len(track.left) for track in tracks)
+        text = message or f"{state.phase}: {done} of {len(tracks)} nodes drained, {left} pods left"
+        self._next_progress = now + _PROGRESS
+        self._listen(Progress(state.phase, done, len(tracks), left, blocked, text))
+
+    def _report(self, failure: str = "") -> DrainReport:
+        calls: dict[str, dict[str, int]] = {}
+        for verb, codes in self._client.api_calls.items():
+            before = self._calls_before.get(verb, {})
+            added = {code: number - before.get(code, 0) for code, number in codes.items()}
+            calls[verb] = {code: number for code, number in added.items() if number}
+        return make_report(
+            self._state,
+            time.monotonic(),
+            failure=failure,
+            events=self._events,
+            api_calls={verb: codes for verb, codes in calls.items() if codes},
+        )
+
+    def _concluded(self, finish: Finish | None) -> DrainReport:
+        report = self._report()
+        if finish is None or finish.outcome == "drained":
+            return report
+        if finish.outcome == "denied":
+            message = f"{finish.message}; grant the missing right and run it again"
+            raise _with_report(AccessDeniedError(message), report)
+        raise _with_report(DrainBlockedError(_explained(finish, report)), report)
+
+
+def _with_report(error: NodePoolsError, report: DrainReport) -> NodePoolsError:
+    """Whoever catches it wants to know how far the drain came."""
+    error.report = report  # type: ignore[attr-defined]
+    return error
+
+
+def _explained(finish: Finish, report: DrainReport) -> str:
+    left = sum(node.pods_left for node in report.nodes)
+    done = sum(node.phase in ("done", "gone") for node in report.nodes)
+    where = f"{done} of {len(report.nodes)} nodes drained, {left} pods left; it can be resumed"
+    lines = [f"drain of {report.owner} stopped: {finish.message} ({where})"]
+    lines += [f"  - {entry}" for entry in _distinct(finish.diagnoses)[:_NAMED]]
+    if len(finish.diagnoses) > _NAMED:
+        lines.append(f"  … and {len(finish.diagnoses) - _NAMED} more, in the report")
+    return "\n".join(lines)
+
+
+def _distinct(diagnoses: tuple[Diagnosis, ...]) -> list[Diagnosis]:
+    """The pods that merely wait come last: what holds them is above them."""
+    return sorted(diagnoses, key=lambda entry: entry.reason == "waiting")
+
+
+class _Workers:
+    """Threads that end with the process: a deadline must not wait for a request that hangs."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._idle = threading.Semaphore(0)
+
+    def do(self, task: Callable[[], None]) -> None:
+        if not self._idle.acquire(blocking=False) and self._threads < self._most:
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"drain-{self._threads}", daemon=True).start()
+        self._tasks.put(task)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task()
+            self._idle.release()
+
+    def close(self) -> None:
+        for _ in range(self._threads):
+            self._tasks.put(None)

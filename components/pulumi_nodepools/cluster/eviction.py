@@ -1,0 +1,140 @@
+"""The three writes of a drain: evicting a pod, tainting and cordoning a node, and taking both back. One try each.
+
+What an answer means, and when to try again, is decided by drain.machine.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pulumi_nodepools.cluster import objects
+from pulumi_nodepools.cluster.client import Client, Response, read_status
+from pulumi_nodepools.drain.events import Answered, Evict, Patched
+from pulumi_nodepools.drain.model import NodeView, Taint
+from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
+from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
+
+_MERGE = "application/merge-patch+json"
+_TRIES = 6
+"""A node changes several times a minute; more lost races than this in a row mean that somebody fights for it."""
+_NODE = msgspec.json.Decoder(objects.RawNode)
+
+
+def evict(client: Client, action: Evict) -> Answered:
+    """Ask for the eviction of exactly this pod: a pod of the same name that came later is refused by its UID."""
+    path = f"/api/v1/namespaces/{action.namespace}/pods/{action.name}/eviction"
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": action.name, "namespace": action.namespace},
+        "deleteOptions": {"preconditions": {"uid": action.uid}},
+    }
+    try:
+        answer = client.request("POST", path, body=body, verb="evict")
+    except ClusterUnreachableError as error:
+        return Answered(action.uid, 0, message=str(error))
+    except AccessDeniedError as error:
+        return Answered(action.uid, 401, message=str(error))
+    return _answered(action.uid, answer)
+
+
+def _answered(uid: str, answer: Response) -> Answered:
+    if answer.status < 300:
+        return Answered(uid, answer.status)
+    status = read_status(answer.body)
+    details = status.details
+    causes = details.causes if details else []
+    texts = [str(cause.get("message", "")) for cause in causes]
+    wait = float(details.retry_after_seconds) if details else 0.0
+    header = answer.headers.get("Retry-After", "")
+    return Answered(
+        uid,
+        answer.status,
+        reason=status.reason,
+        causes=tuple(str(cause.get("reason", "")) for cause in causes),
+        retry_after=max(wait, float(header) if header.isdigit() else 0.0),
+        message=" ".join(dict.fromkeys(text for text in (status.message, *texts) if text)),
+    )
+
+
+def taint(client: Client, node: NodeView, owner: str) -> Patched:
+    """Put the soft taint on a node and write down who cordons it."""
+
+    def change(view: NodeView) -> dict[str, Any]:
+        kept = [_taint(item) for item in view.taints if item.key != DRAINING_TAINT]
+        ours = {"key": DRAINING_TAINT, "effect": "PreferNoSchedule"}
+        return {"metadata": {"annotations": {OWNER_ANNOTATION: owner}}, "spec": {"taints": [*kept, ours]}}
+
+    return _patched(client, node, "taint", change)
+
+
+def cordon(client: Client, node: NodeView) -> Patched:
+    """Make a node unschedulable. No lock is needed: the patch names one field only."""
+    try:
+        answer = client.request(
+            "PATCH", f"/api/v1/nodes/{node.name}", body={"spec": {"unschedulable": True}}, content_type=_MERGE
+        )
+    except ClusterUnreachableError as error:
+        return Patched(node.name, "cordon", 0, str(error))
+    except AccessDeniedError as error:
+        return Patched(node.name, "cordon", 401, str(error))
+    return Patched(node.name, "cordon", answer.status, _message(answer))
+
+
+def uncordon(client: Client, nodes: Callable[[NodeView], bool], owner: str) -> list[str]:
+    """Take taint, cordon and annotation off those nodes that `owner` cordoned; returns their names.
+
+    A node that somebody else had cordoned before carries no annotation of ours and stays as it is.
+    """
+    done = []
+    for page in client.list_raw("/api/v1/nodes"):
+        for raw in msgspec.json.decode(page, type=_Nodes).items:
+            node = objects.node_view(raw)
+            if node.annotations.get(OWNER_ANNOTATION) != owner or not nodes(node):
+                continue
+            result = _patched(client, node, "taint", _undo)
+            if result.code not in (200, 404):
+                message = f"uncordon of node {node.name}: {result.code} {result.message}; run it again"
+                raise ApiError(message, status=result.code)
+            done.append(node.name)
+    return done
+
+
+class _Nodes(msgspec.Struct):
+    items: list[objects.RawNode] = []
+
+
+def _undo(view: NodeView) -> dict[str, Any]:
+    kept = [_taint(item) for item in view.taints if item.key != DRAINING_TAINT]
+    return {"metadata": {"annotations": {OWNER_ANNOTATION: None}}, "spec": {"taints": kept, "unschedulable": None}}
+
+
+def _taint(item: Taint) -> dict[str, str]:
+    fields = {"key": item.key, "effect": item.effect, "value": item.value, "timeAdded": item.added}
+    return {key: value for key, value in fields.items() if value}
+
+
+def _patched(client: Client, node: NodeView, step: Any, change: Callable[[NodeView], dict[str, Any]]) -> Patched:
+    """Patch a node under its resourceVersion: the list of taints is replaced whole, so a lost race must be seen."""
+    path = f"/api/v1/nodes/{node.name}"
+    try:
+        for _ in range(_TRIES):
+            body = change(node)
+            body["metadata"]["resourceVersion"] = node.resource_version
+            answer = client.request("PATCH", path, body=body, content_type=_MERGE)
+            if answer.status != 409:
+                return Patched(node.name, step, answer.status, _message(answer))
+            fresh = client.request("GET", path)
+            if fresh.status != 200:
+                return Patched(node.name, step, fresh.status, _message(fresh))
+            node = objects.node_view(_NODE.decode(fresh.body))
+    except ClusterUnreachableError as error:
+        return Patched(node.name, step, 0, str(error))
+    except AccessDeniedError as error:
+        return Patched(node.name, step, 401, str(error))
+    return Patched(node.name, step, 409, f"changed {_TRIES} times while it was patched")
+
+
+def _message(answer: Response) -> str:
+    return "" if answer.status < 400 else read_status(answer.body).message

@@ -1,0 +1,205 @@
+"""One paged list and one watch per kind of object, for the whole cluster, as events of drain.events.
+
+Survives dropped watches (it goes on where it was), expired versions (it lists again and says what is gone) and an API
+server that is away (it backs off). What the events mean is the drain's business.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pulumi_nodepools.cluster import objects
+from pulumi_nodepools.cluster.client import Client, read_status
+from pulumi_nodepools.drain.events import Event, Gone, Kind, Relisted, Seen
+from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError, NodePoolsError
+
+_WATCH_SECONDS = 240.0
+"""The server ends each watch after this long; a connection that died silently is noticed soon after."""
+_BACKOFF = (0.2, 10.0)
+
+
+class _ListMeta(objects.Raw):
+    resource_version: str = ""
+
+
+class _List(objects.Raw):
+    metadata: _ListMeta
+    items: list[msgspec.Raw] = msgspec.field(default_factory=list)
+
+
+class _Line(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _Marked(objects.Raw):
+    metadata: objects.Meta
+
+
+_LIST = msgspec.json.Decoder(_List)
+_LINE = msgspec.json.Decoder(_Line)
+_MARKED = msgspec.json.Decoder(_Marked)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object to follow: where it is, how it becomes a view, and by what it is known."""
+
+    name: str
+    path: str
+    kind: Kind
+    view: Callable[[bytes | msgspec.Raw], Any]
+    scope: str = ""
+
+
+def _decoder(shape: Any, view: Callable[[Any], Any]) -> Callable[[bytes | msgspec.Raw], Any]:
+    decode = msgspec.json.Decoder(shape).decode
+    return lambda data: view(decode(data))
+
+
+def _controllers(kind: str, path: str) -> Resource:
+    view = _decoder(objects.RawController, lambda raw: objects.controller_view(raw, kind))
+    return Resource(path.rsplit("/", 1)[-1], path, "controllers", view, kind)
+
+
+RESOURCES = (
+    Resource("pods", "/api/v1/pods", "pods", _decoder(objects.RawPod, objects.pod_view)),
+    Resource("nodes", "/api/v1/nodes", "nodes", _decoder(objects.RawNode, objects.node_view)),
+    Resource(
+        "poddisruptionbudgets",
+        "/apis/policy/v1/poddisruptionbudgets",
+        "budgets",
+        _decoder(objects.RawBudget, objects.budget_view),
+    ),
+    _controllers("ReplicaSet", "/apis/apps/v1/replicasets"),
+    _controllers("StatefulSet", "/apis/apps/v1/statefulsets"),
+    _controllers("ReplicationController", "/api/v1/replicationcontrollers"),
+)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A resource has been listed completely for the first time."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A resource cannot be followed; `fatal` when no later try can succeed."""
+
+    name: str
+    error: NodePoolsError
+    fatal: bool
+
+
+Emit = Callable[[Event | Ready | Failed], None]
+
+
+class Watcher(threading.Thread):
+    """Follows one resource until it is closed."""
+
+    def __init__(self, client: Client, resource: Resource, emit: Emit) -> None:
+        super().__init__(name=f"watch-{resource.name}", daemon=True)
+        self._client = client
+        self._resource = resource
+        self._emit = emit
+        self._closed = threading.Event()
+        self._end_stream: Callable[[], None] | None = None
+        self._version = ""
+        self._ready = False
+
+    def close(self) -> None:
+        """End the thread soon; it may still emit one event."""
+        self._closed.set()
+        end = self._end_stream
+        if end:
+            try:
+                end()
+            except (OSError, RuntimeError, ValueError):
+                return  # the stream had just ended by itself
+
+    def run(self) -> None:
+        """List, watch, and begin again from where that is possible."""
+        failures = 0
+        while not self._closed.is_set():
+            try:
+                if not self._version:
+                    self._list()
+                self._watch()
+                failures = 0
+            except AccessDeniedError as error:
+                self._emit(Failed(self._resource.name, error, fatal=True))
+                return
+            except (ApiError, ClusterUnreachableError, msgspec.DecodeError) as error:
+                if isinstance(error, ApiError) and error.status == 410:
+                    self._version = ""
+                    if failures == 0:
+                        failures = 1
+                        continue
+                failures += 1
+                self._tell(error)
+                first, most = _BACKOFF
+                self._closed.wait(min(most, first * 2.0 ** min(failures, 10)) * random.uniform(0.7, 1.0))
+
+    def _tell(self, error: Exception) -> None:
+        if isinstance(error, NodePoolsError) and not self._closed.is_set():
+            self._emit(Failed(self._resource.name, error, fatal=False))
+
+    def _list(self) -> None:
+        keys: set[str] = set()
+        version = ""
+        for page in self._client.list_raw(self._resource.path):
+            listed = _LIST.decode(page)
+            version = listed.metadata.resource_version
+            for item in listed.items:
+                view = self._resource.view(item)
+                keys.add(_key(view, self._resource.kind))
+                self._emit(Seen(view))
+        self._emit(Relisted(self._resource.kind, frozenset(keys), self._resource.scope))
+        self._version = version
+        if not self._ready:
+            self._ready = True
+            self._emit(Ready(self._resource.name))
+
+    def _watch(self) -> None:
+        lines = self._client.watch_lines(
+            self._resource.path,
+            resource_version=self._version,
+            timeout_seconds=_WATCH_SECONDS * random.uniform(0.8, 1.0),
+            opened=self._opened,
+        )
+        try:
+            for line in lines:
+                if self._closed.is_set():
+                    return
+                self._take(line)
+        finally:
+            self._end_stream = None
+            lines.close()
+
+    def _opened(self, end: Callable[[], None]) -> None:
+        self._end_stream = end
+
+    def _take(self, line: bytes) -> None:
+        event = _LINE.decode(line)
+        if event.type == "ERROR":
+            status = read_status(bytes(event.object))
+            message = f"watch of {self._resource.name}: {status.code} {status.message}"
+            raise ApiError(message, status=status.code, reason=status.reason)
+        self._version = _MARKED.decode(event.object).metadata.resource_version
+        if event.type == "BOOKMARK":
+            return
+        view = self._resource.view(event.object)
+        if event.type == "DELETED":
+            self._emit(Gone(self._resource.kind, _key(view, self._resource.kind)))
+        else:
+            self._emit(Seen(view))
+
+
+def _key(view: Any, kind: Kind) -> str:
+    return str(view.name if kind == "nodes" else view.uid)
