@@ -1,0 +1,203 @@
+"""The gate from begin to end: moto's groups, a cluster in memory, and instances that join or never do."""
+
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from pulumi_nodepools.aws import groups
+from pulumi_nodepools.aws.groups import FailedLaunch
+from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.errors import ConfigError, GateError, HeldError, IdentityError
+from pulumi_nodepools.hooks import freezing, gate, place
+from pulumi_nodepools.hooks.progress import Engine
+
+NAME = "prod-worker-v2"
+
+
+@pytest.fixture
+def world(session, make_group, cluster, monkeypatch):
+    """Two launched instances of v2 and the properties of a gate that waits for them; nobody has joined yet."""
+    make_group(NAME)
+    view = groups.describe(session, [NAME])[NAME]
+    props = {
+        "cluster": "prod",
+        "clusterUid": cluster.cluster_uid,
+        "account": session.account(),
+        "region": "us-west-2",
+        "access": {"kind": "kubeconfig"},
+        "pool": "worker",
+        "active": "v2",
+        "groups": [{"name": NAME, "arn": view.arn}],
+        "kernelArguments": ["cgroup.memory=nokmem"],
+        "minimumKernelVersion": "3.10.0-1062.4.1",
+        "timeout": 30.0,
+        "consecutive": 2.0,
+        "interval": 0.01,
+    }
+    monkeypatch.setattr(place.Client, "connect", lambda _access: cluster)
+    monkeypatch.setattr(gate, "uncordon", lambda *_: [])
+    return SimpleNamespace(
+        session=session, cluster=cluster, props=props, record=PoolRecord(cluster, "worker"), instances=view.instances
+    )
+
+
+class Told(Engine):
+    def __init__(self, each=lambda _line: None):
+        super().__init__(None)
+        self.lines, self.each = [], each
+
+    def status(self, urn, message):
+        self.lines.append(message)
+        self.each(message)
+
+
+def _join(world, **node):
+    for instance in world.instances:
+        world.cluster.add_node(f"node-{instance.id}", instance.id, pool="worker", version="v2", **node)
+
+
+def test_passes_once_all_have_joined_and_records_who_serves(world):
+    told = Told(lambda line: _join(world) if line == told.lines[0] and len(told.lines) == 1 else None)
+    gate.pass_gate(world.props, told)
+    record = world.record.load()
+    assert (record.serving, record.serving_groups, record.phase) == ("v2", (NAME,), "serving")
+    assert record.evidence["gate"] == {"version": "v2", "nodes": 2, "minimumKernel": "3.10.0-1062.4.1"}
+    assert "0/2 nodes ready" in told.lines[0]
+    assert told.lines[-1] == "worker v2: 2/2 nodes ready; good 2/2"
+    assert world.record.holder() == ""
+
+
+def test_one_bad_look_starts_the_count_anew(world):
+    _join(world)
+    name = f"node-{world.instances[0].id}"
+
+    def flap(line):
+        stored = world.cluster.get(f"/api/v1/nodes/{name}")
+        stored["status"]["conditions"][0]["status"] = "False" if len(told.lines) == 1 else "True"
+        world.cluster.replace(f"/api/v1/nodes/{name}", stored)
+
+    told = Told(flap)
+    gate.pass_gate(world.props, told)
+    assert [line.split("; ")[-1] for line in told.lines][::2] == ["good 1/2", "good 1/2"]
+    assert "Node not Ready" in told.lines[1]
+
+
+def test_the_deadline_names_what_each_lacks(world):
+    world.record.update(lambda now: replace(now, serving="v1"))
+    _join(world, ready=False)
+    with pytest.raises(GateError) as caught:
+        gate.pass_gate({**world.props, "timeout": 0.001}, Told())
+    for instance in world.instances:
+        assert f"{instance.id} (node-{instance.id}) Node not Ready" in str(caught.value)
+    assert world.record.load().serving == "v1"
+
+
+def _fail(monkeypatch, *activities):
+    monkeypatch.setattr(gate.groups, "activities", lambda *_: [FailedLaunch(*one) for one in activities])
+
+
+def _suspended(world):
+    return groups.describe(world.session, [NAME])[NAME].suspended
+
+
+def test_a_bad_image_stops_the_relaunching_and_names_instances_and_reasons(world, monkeypatch):
+    world.record.update(lambda now: replace(now, serving="v1"))
+    _fail(monkeypatch, ("a1", "i-0aa", "was abandoned"), ("a2", "i-0bb", "was abandoned"))
+    with pytest.raises(GateError) as caught:
+        gate.pass_gate(world.props, Told())
+    for words in ("2 launches failed", "i-0aa: was abandoned", "i-0bb", "worker v1 still serves", NAME, "pulumi up"):
+        assert words in str(caught.value)
+    assert _suspended(world) == ("Launch",)
+    assert world.record.load().frozen[NAME].suspended == ("Launch",)
+
+
+def test_one_failure_is_no_pattern_and_missing_capacity_not_the_images_fault(world, monkeypatch):
+    _fail(monkeypatch, ("a1", "i-0aa", "abandoned"), ("a2", "", "InsufficientInstanceCapacity"), ("a3", "", "again"))
+    with pytest.raises(GateError, match=r"0 of 2 nodes ready .*InsufficientInstanceCapacity"):
+        gate.pass_gate({**world.props, "timeout": 0.001}, Told())
+    assert _suspended(world) == ()
+
+
+def test_a_retry_resumes_launches_and_judges_only_new_failures(world, monkeypatch):
+    _fail(monkeypatch, ("a1", "i-0aa", "abandoned"), ("a2", "i-0bb", "abandoned"))
+    with pytest.raises(GateError):
+        gate.pass_gate(world.props, Told())
+    _join(world)
+    gate.pass_gate(world.props, Told())
+    assert _suspended(world) == ()
+    assert world.record.load().serving == "v2"
+    assert world.record.load().frozen == {}
+
+
+def test_a_rollback_thaws_the_version_first(world):
+    _join(world)
+    freezing.freeze(world.session, world.record, "v2", groups.describe(world.session, [NAME]).values())
+    gate.pass_gate(world.props, Told())
+    view = groups.describe(world.session, [NAME])[NAME]
+    assert (view.min, view.max, view.suspended) == (1, 5, ())
+
+
+def test_an_unreachable_cluster_for_a_while_is_no_verdict(world):
+    _join(world)
+
+    def outage(_line):
+        world.cluster.down = False
+
+    told = Told(outage)
+    looks = []
+    real = place.list_nodes
+
+    def look(client):
+        looks.append(1)
+        if len(looks) == 1:
+            world.cluster.down = True
+        return real(client)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "list_nodes", look)
+        gate.pass_gate(world.props, told)
+    assert "does not answer" in told.lines[0]
+    assert world.record.load().serving == "v2"
+
+
+def test_a_lost_lease_ends_it_without_recording_anything(world):
+    def steal(_line):
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodepools-worker"
+        stored = world.cluster.get(path)
+        stored["spec"]["holderIdentity"] = "thief"
+        world.cluster.replace(path, stored)
+
+    _join(world)
+    with pytest.raises(HeldError, match="taken by thief"):
+        gate.pass_gate({**world.props, "consecutive": 1}, Told(steal))
+    assert world.record.load().serving is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [("account", "999999999999", "account 999999999999"), ("clusterUid", "another", "kube-system has UID another")],
+)
+def test_another_place_is_refused_before_anything(world, key, value, words):
+    with pytest.raises(IdentityError, match=words):
+        gate.pass_gate({**world.props, key: value}, Told())
+    assert not world.cluster.objects
+
+
+def test_a_group_that_is_gone_is_said_to_be(world):
+    world.session.call("autoscaling", "delete_auto_scaling_group", AutoScalingGroupName=NAME, ForceDelete=True)
+    with pytest.raises(GateError, match=f"{NAME} does not exist"):
+        gate.pass_gate(world.props, Told())
+
+
+def test_a_gate_without_groups_waits_for_nothing_and_says_so(world):
+    with pytest.raises(ConfigError, match="names no Auto Scaling group"):
+        gate.pass_gate({**world.props, "groups": []}, Told())
+
+
+def test_deleting_the_gate_clears_who_serves(world):
+    world.record.update(lambda now: replace(now, serving="v2", serving_groups=(NAME,)))
+    gate.clear_serving(world.props, Told())
+    assert world.record.load().serving is None
+    assert threading.active_count() < 20
