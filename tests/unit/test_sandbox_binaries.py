@@ -1,5 +1,6 @@
 """Finding and naming the sandbox's executables: versions, cache keys, and messages about what a machine lacks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -175,3 +176,19 @@ def test_little_disk_is_said_before_anything_is_built(machine: dict[str, str], m
     monkeypatch.setattr(binaries.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 30))
     with pytest.raises(SandboxError, match=r"has 1\.0 GiB free"):
         binaries.ensure(machine)
+
+
+def test_second_builder_waits_and_then_builds_nothing(
+    machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(binaries, "build", lambda *_, **__: pytest.fail("built what the first one had built"))
+    folder = fill_cache(machine, without=("kwok",))
+    with ThreadPoolExecutor() as pool:
+        with binaries._only_builder(folder.parent / "lock"):
+            second = pool.submit(binaries.ensure, machine)
+            said = ""
+            while "waiting for another build" not in said:
+                assert not second.done()
+                said += capsys.readouterr().err
+            fill_cache(machine)
+        assert second.result(timeout=30).paths["kwok"] == folder / "kwok"
