@@ -120,7 +120,7 @@ class Plugin(api.Provider):
         return api.ConfigureResponse(supports_preview=True)
 
     async def check(self, request: api.CheckRequest) -> api.CheckResponse:
-        kind = self.kind(request.type)
+        kind = self.kind(_token(request.type))
         news, olds = plain_map(request.new_inputs), plain_map(request.old_inputs)
         failures = misfits("", news, dict(kind.inputs)) if kind.inputs else []
         for key, value in kind.defaults.items():
@@ -133,7 +133,7 @@ class Plugin(api.Provider):
         return api.CheckResponse(wrap_map(news), [api.CheckFailure(name, why) for name, why in failures])
 
     async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
-        kind = self.kind(request.type)
+        kind = self.kind(_token(request.type))
         state, news = plain_map(request.old_state), plain_map(request.new_inputs)
         changed = kind.compare(state, news, _tops(request.ignore_changes))
         replaces = sorted(key for key, replace in changed.items() if replace)
@@ -149,7 +149,7 @@ class Plugin(api.Provider):
         )
 
     async def create(self, request: api.CreateRequest) -> api.CreateResponse:
-        kind, props = self.kind(request.type), plain_map(request.properties)
+        kind, props = self.kind(_token(request.type)), plain_map(request.properties)
         if request.preview:
             unknown = dict.fromkeys((name for name in kind.computed if name not in props), UNKNOWN)
             return api.CreateResponse(None, wrap_map({**props, **unknown}))
@@ -158,7 +158,7 @@ class Plugin(api.Provider):
         return api.CreateResponse(resource_id, wrap_map(outputs))
 
     async def read(self, request: api.ReadRequest) -> api.ReadResponse:
-        kind, inputs = self.kind(request.type), plain_map(request.inputs)
+        kind, inputs = self.kind(_token(request.type)), plain_map(request.inputs)
         state = plain_map(request.properties)
         found = await asyncio.to_thread(kind.read, request.resource_id, state, Context(request.urn))
         if found is None:
@@ -169,7 +169,7 @@ class Plugin(api.Provider):
         return api.ReadResponse(request.resource_id, wrap_map(found), wrap_map(fresh))
 
     async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
-        kind = self.kind(request.type)
+        kind = self.kind(_token(request.type))
         olds, news = plain_map(request.olds), plain_map(request.news)
         ignored = _tops(request.ignore_changes)
         if request.preview:
@@ -182,13 +182,18 @@ class Plugin(api.Provider):
     async def delete(self, request: api.DeleteRequest) -> None:
         context = Context(request.urn, request.timeout)
         state = plain_map(request.properties)
-        await asyncio.to_thread(self.kind(request.type).delete, request.resource_id, state, context)
+        await asyncio.to_thread(self.kind(_token(request.type)).delete, request.resource_id, state, context)
 
     async def invoke(self, request: api.InvokeRequest) -> api.InvokeResponse:
         function = self.functions().get(request.tok)
         if function is None:
             raise PluginError(f"the sandbox's {self.package} plugin does not know the function {request.tok}")
         return api.InvokeResponse(wrap_map(await asyncio.to_thread(function, plain_map(request.args))))
+
+
+def _token(qualified: str) -> str:
+    """A resource's own type: the type in a URN names those of its parents before it."""
+    return qualified.rpartition("$")[2]
 
 
 def _tops(paths: Sequence[str]) -> set[str]:
