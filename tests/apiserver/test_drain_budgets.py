@@ -1,0 +1,253 @@
+"""Drains against the real eviction API, disruption controller and scheduler."""
+
+import threading
+
+import pytest
+
+from pulumi_nodepools.cluster.drainer import uncordon
+from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError
+from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
+from sandbox import binaries
+from sandbox.control_plane import ControlPlane
+from tests.apiserver.drain_case import NODES, Audit, Cluster, node, on, pod_spec
+
+pytestmark = pytest.mark.apiserver
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    plane = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths)
+    plane.start()
+    try:
+        yield Cluster(plane)
+    finally:
+        plane.stop()
+
+
+def nodes_now(cluster, names):
+    return [cluster.request("GET", f"{NODES}/{name}") for name in names]
+
+
+def test_sixty_pods_leave_six_nodes_without_ever_breaking_a_budget(cluster):
+    space = cluster.namespace()
+    old = cluster.nodes("roll-old", 6)
+    for index in range(6):
+        cluster.deployment(space, f"app-{index}", 10, **on("roll-old", "roll-new"))
+        cluster.budget(space, f"app-{index}", minAvailable=8)
+    cluster.wait_ready(space, 60)
+    cluster.nodes("roll-new", 6)
+    cluster.wait(lambda: all(cluster.allowed(space, f"app-{index}") == 2 for index in range(6)))
+    guarded = []
+    with Audit(cluster, space) as audit:
+        report = cluster.drain("roll-old", batch_size="50%", guard=guarded.append)
+    assert audit.least_ready() >= 48
+    assert {pod["spec"].get("nodeName", "")[:8] for pod in cluster.pods(space)} == {"roll-new"}
+    assert all(item["spec"].get("unschedulable") for item in nodes_now(cluster, old))
+    assert len(guarded) >= 3, "before the cordon and before each of two batches"
+    moved = [pod for pod in report.pods if pod.outcome == "evicted"]
+    assert len({pod.uid for pod in moved}) == len(moved) == 60
+    calls = report.api_calls
+    evictions = sum(calls["evict"].values())
+    assert evictions <= 120, calls
+    assert "get" not in calls, "no request per pod or node but the eviction"
+    assert sum(calls["list"].values()) == 6
+    assert report.to_json()["run"]["outcome"] == "drained"
+
+
+def test_a_freed_budget_is_used_by_the_watch(cluster):
+    space = cluster.namespace()
+    cluster.nodes("free-old", 1)
+    cluster.deployment(space, "app", 1, **on("free-old", "free-new"))
+    cluster.wait_ready(space, 1)
+    cluster.budget(space, "app", minAvailable=1)
+    cluster.wait(lambda: cluster.allowed(space, "app") == 0)
+    cluster.nodes("free-new", 1)
+    blocked = threading.Event()
+    reasons = []
+
+    def listen(progress):
+        reasons.extend(entry.reason for entry in progress.blocked)
+        if progress.blocked and not blocked.is_set():
+            blocked.set()
+            path = f"/apis/policy/v1/namespaces/{space}/poddisruptionbudgets/app"
+            body = cluster.request("GET", path)
+            body["spec"]["minAvailable"] = 0
+            cluster.request("PUT", path, body)
+
+    report = cluster.drain("free-old", listen=listen)
+    assert "pdb-impossible" in reasons
+    (pod,) = [pod for pod in report.pods if pod.namespace == space]
+    assert pod.attempts <= 2, "no polling: the budget's own watch released it"
+    assert pod.outcome == "evicted"
+
+
+def test_an_impossible_budget_ends_at_the_deadline_with_its_name_numbers_and_fix(cluster):
+    space = cluster.namespace()
+    cluster.nodes("stuck", 1)
+    cluster.deployment(space, "app", 2, **on("stuck"))
+    cluster.wait_ready(space, 2)
+    cluster.budget(space, "tight", app="app", minAvailable=2)
+    cluster.wait(lambda: cluster.allowed(space, "tight") == 0)
+    with pytest.raises(DrainBlockedError, match=f"{space}/tight") as caught:
+        cluster.drain("stuck", node_timeout=6)
+    report = caught.value.report
+    assert {entry.reason for entry in report.diagnosis} == {"pdb-impossible"}
+    assert "needs 2 of 2" in str(caught.value)
+    assert 6 <= report.nodes[0].evict[0] + 6 <= report.seconds <= report.nodes[0].evict[0] + 7, "kept to a second"
+    assert len(cluster.ready(space)) == 2
+    cluster.request("DELETE", f"/apis/policy/v1/namespaces/{space}/poddisruptionbudgets/tight")
+    # Run again with room made, it goes on: the pods have nowhere to go, so the gate reports that instead.
+    with pytest.raises(DrainBlockedError, match="replacement-unschedulable"):
+        cluster.drain("stuck", node_timeout=6)
+
+
+def test_two_budgets_on_one_pod_are_both_named(cluster):
+    space = cluster.namespace()
+    cluster.nodes("double", 1)
+    cluster.deployment(space, "app", 1, **on("double"))
+    cluster.wait_ready(space, 1)
+    for name in ("one", "two"):
+        cluster.budget(space, name, app="app", minAvailable=0)
+    with pytest.raises(DrainBlockedError, match="pdb-multiple") as caught:
+        cluster.drain("double", node_timeout=5)
+    assert f"{space}/one" in str(caught.value)
+    assert f"{space}/two" in str(caught.value)
+
+
+def test_a_bare_pod_is_refused_before_any_node_is_touched(cluster):
+    space = cluster.namespace()
+    (name,) = cluster.nodes("bare", 1)
+    cluster.request(
+        "POST",
+        f"/api/v1/namespaces/{space}/pods",
+        {"metadata": {"name": "lonely"}, "spec": pod_spec(nodeName=name)},
+    )
+    cluster.wait_ready(space, 1)
+    guarded = []
+    with pytest.raises(DrainBlockedError, match=f"pod {space}/lonely.*barePods: allow"):
+        cluster.drain("bare", guard=guarded.append)
+    (now,) = nodes_now(cluster, [name])
+    assert not now["spec"].get("unschedulable")
+    assert OWNER_ANNOTATION not in now["metadata"]["annotations"]
+    assert guarded == []
+    report = cluster.drain("bare", bare_pods="allow")
+    assert [pod.outcome for pod in report.pods] == ["evicted"]
+
+
+def test_a_pod_of_the_same_name_elsewhere_is_not_evicted(cluster):
+    space = cluster.namespace()
+    cluster.nodes("name-old", 1)
+    cluster.stateful_set(space, "db", 1, **on("name-old", "name-new"))
+    cluster.wait_ready(space, 1)
+    cluster.nodes("name-new", 1)
+    report = cluster.drain("name-old")
+    cluster.wait_ready(space, 1)
+    (pod,) = cluster.pods(space)
+    assert pod["metadata"]["name"] == "db-0"
+    assert pod["spec"]["nodeName"] == "name-new-0"
+    (moved,) = [item for item in report.pods if item.namespace == space]
+    assert (moved.attempts, moved.outcome) == (1, "evicted")
+    assert moved.uid != pod["metadata"]["uid"]
+
+
+def test_workloads_without_a_budget_are_paced(cluster):
+    space = cluster.namespace()
+    cluster.nodes("pace-old", 2)
+    cluster.deployment(space, "app", 8, **on("pace-old", "pace-new"))
+    cluster.wait_ready(space, 8)
+    cluster.nodes("pace-new", 2)
+    with Audit(cluster, space) as audit:
+        cluster.drain("pace-old")
+    assert audit.least_ready() >= 6, "at most a quarter of eight at a time"
+
+
+def test_all_nodes_are_cordoned_first_and_foreign_cordons_stay_foreign(cluster):
+    space = cluster.namespace()
+    names = cluster.nodes("cordon", 4)
+    foreign = cluster.request("GET", f"{NODES}/{names[0]}")
+    foreign["spec"]["unschedulable"] = True
+    cluster.request("PUT", f"{NODES}/{names[0]}", foreign)
+    cluster.deployment(space, "app", 4, **on("cordon", "cordon-new"))
+    cluster.wait_ready(space, 4)
+    cluster.nodes("cordon-new", 1)
+    seen = []
+    cluster.drain("cordon", batch_size="25%", guard=lambda world: seen.append({n.name: n for n in world.nodes}))
+    at_first_batch = seen[1]
+    assert all(at_first_batch[name].unschedulable for name in names)
+    assert all(any(t.key == DRAINING_TAINT for t in at_first_batch[name].taints) for name in names[1:])
+    assert not any(at_first_batch[name].unschedulable for name in seen[0] if name.startswith("cordon-new"))
+    assert sorted(uncordon(cluster.client, lambda view: view.name in names, "test/cordon")) == names[1:]
+    after = nodes_now(cluster, names)
+    assert [bool(item["spec"].get("unschedulable")) for item in after] == [True, False, False, False]
+    assert not any(t["key"] == DRAINING_TAINT for item in after for t in item["spec"].get("taints") or [])
+
+
+def test_the_guard_stops_everything_before_the_first_cordon(cluster):
+    names = cluster.nodes("guard", 2)
+
+    def refuse(_world):
+        raise CapacityError("no room")
+
+    with pytest.raises(CapacityError, match="no room"):
+        cluster.drain("guard", guard=refuse)
+    assert not any(item["spec"].get("unschedulable") for item in nodes_now(cluster, names))
+
+
+def test_a_node_that_joins_during_the_drain_is_drained_too(cluster):
+    space = cluster.namespace()
+    cluster.nodes("join", 1)
+    cluster.deployment(space, "app", 1, **on("join", "join-new"))
+    cluster.wait_ready(space, 1)
+    cluster.nodes("join-new", 1)
+
+    calls = []
+
+    def guard(_world):
+        calls.append(1)
+        if len(calls) == 2:
+            cluster.request("POST", NODES, node("join-late", {"pool": "join"}, "a"))
+
+    report = cluster.drain("join", guard=guard)
+    assert sorted(item.name for item in report.nodes if item.phase == "done") == ["join-0", "join-late"]
+    assert cluster.request("GET", f"{NODES}/join-late")["spec"]["unschedulable"]
+
+
+def test_a_pod_that_comes_back_to_its_node_is_diagnosed_not_evicted_for_ever(cluster):
+    space = cluster.namespace()
+    cluster.nodes("loop", 1)
+    everything = [{"operator": "Exists"}]
+    cluster.deployment(space, "app", 1, tolerations=everything, **on("loop"))
+    cluster.wait_ready(space, 1)
+    with pytest.raises(DrainBlockedError, match="returns-to-node") as caught:
+        cluster.drain("loop", node_timeout=25)
+    evicted = [pod for pod in caught.value.report.pods if pod.outcome == "evicted"]
+    assert 2 <= len(evicted) <= 4
+
+
+def test_missing_rights_are_named(cluster, tmp_path):
+    from pulumi_nodepools.cluster.access import Access
+    from pulumi_nodepools.cluster.client import Client
+
+    cluster.nodes("rights", 1)
+    path = cluster.plane.mint_kubeconfig(tmp_path / "nobody", "nobody")
+    with pytest.raises(AccessDeniedError, match="cannot get resource"):
+        Client.connect(Access("kubeconfig", path=str(path)))
+
+
+def test_stop_ends_the_drain_and_a_second_run_goes_on(cluster):
+    space = cluster.namespace()
+    cluster.nodes("halt", 2)
+    cluster.deployment(space, "app", 4, **on("halt", "halt-new"))
+    cluster.wait_ready(space, 4)
+    cluster.nodes("halt-new", 1)
+    stop = threading.Event()
+
+    def listen(progress):
+        if progress.nodes_done:
+            stop.set()
+
+    with pytest.raises(DrainBlockedError, match="told to stop"):
+        cluster.drain("halt", batch_size="1", stop=stop, listen=listen)
+    report = cluster.drain("halt", batch_size="1")
+    assert report.outcome == "drained"
+    assert {pod["spec"]["nodeName"] for pod in cluster.ready(space)} == {"halt-new-0"}
