@@ -36,7 +36,8 @@ class MemoryNodes:
 
     def remove(self, name: str, provider_id: str) -> None:
         self._fail()
-        self.nodes.pop(name, None)
+        if name in self.nodes and self.nodes[name]["spec"]["providerID"] == provider_id:
+            del self.nodes[name]
 
     def kill(self, name: str) -> None:
         self.killed.append(name)
@@ -71,7 +72,7 @@ def launch(aws: Aws, count: int, *, image: str = NEW_IMAGE, text: str | None = N
 
 
 def in_service(aws: Aws, group: str, count: int) -> list[str]:
-    return until(lambda: len(found := _ids(aws, group)) == count and found, timeout=40)
+    return until(lambda: len(found := _ids(aws, group)) == count and found, timeout=90)
 
 
 def _ids(aws: Aws, group: str) -> list[str]:
