@@ -1,0 +1,227 @@
+"""The delete path around the drain: what is proved, refused, frozen and recorded, in which order."""
+
+import json
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from pulumi_nodepools.aws import groups
+from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.drain.model import Diagnosis, NodeView, Progress, WorldView
+from pulumi_nodepools.errors import CapacityError, DrainBlockedError, HeldError, IdentityError
+from pulumi_nodepools.hooks import draining, place
+from pulumi_nodepools.hooks.progress import Engine
+from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
+
+BLUE, GREEN = "prod-worker-v1", "prod-worker-v2"
+
+
+class Report:
+    def to_json(self):
+        return {"schemaVersion": 1, "nodes": {}}
+
+
+class Told(Engine):
+    def __init__(self):
+        super().__init__(None)
+        self.lines = []
+
+    def status(self, urn, message):
+        self.lines.append(message)
+
+    info = warn = status
+
+
+@pytest.fixture
+def world(session, make_group, cluster, monkeypatch):
+    """v1 with two nodes that is to go, v2 with two nodes that serves, and a drain that only asks its guard."""
+    make_group(BLUE)
+    made = groups.describe(session, [BLUE])
+    blue = made[BLUE]
+    session.call(
+        "autoscaling",
+        "create_auto_scaling_group",
+        AutoScalingGroupName=GREEN,
+        LaunchTemplate={"LaunchTemplateName": "template", "Version": "1"},
+        MinSize=1,
+        MaxSize=9,
+        DesiredCapacity=2,
+        AvailabilityZones=["us-west-2a"],
+    )
+    for instance in blue.instances:
+        cluster.add_node(f"node-{instance.id}", instance.id, pool="worker", version="v1")
+    record = PoolRecord(cluster, "worker")
+    record.update(lambda now: replace(now, serving="v2", serving_groups=(GREEN,)))
+    props = {
+        "cluster": "prod",
+        "clusterUid": cluster.cluster_uid,
+        "account": session.account(),
+        "region": "us-west-2",
+        "access": {"kind": "kubeconfig"},
+        "pool": "worker",
+        "version": "v1",
+        "groups": [{"name": BLUE, "arn": blue.arn}],
+        "drain": {"timeout": 60.0},
+        "urn": "urn:hook",
+    }
+    monkeypatch.setattr(place.Client, "connect", lambda _access: cluster)
+    monkeypatch.setattr(draining, "SETTLE_SECONDS", 0.0)
+    made = SimpleNamespace(
+        session=session, cluster=cluster, props=props, record=record, blue=blue, drained=[], green_ready=True, act=None
+    )
+
+    def nodes():
+        both = [("v1", f"node-{one.id}", True) for one in blue.instances]
+        both += [("v2", f"green-{n}", made.green_ready) for n in range(2)]
+        return [
+            NodeView(name=name, labels={POOL_LABEL: "worker", VERSION_LABEL: version}, ready=ready)
+            for version, name, ready in both
+        ]
+
+    def drain(_client, *, nodes: object, owner, before_batch, listen, stop, **_):
+        seen = WorldView(views := made.views(), [])
+        before_batch(seen)
+        before_batch(seen)
+        made.drained += [node.name for node in views if nodes(node)]
+        listen(Progress("batch", 1, 2, 3, [], ""))
+        if made.act:
+            made.act(stop)
+        return Report()
+
+    made.views = nodes
+    monkeypatch.setattr(draining, "drain", drain)
+    return made
+
+
+def _group(world, name):
+    return groups.describe(world.session, [name])[name]
+
+
+def _run(world, **changes):
+    told = Told()
+    draining.drain_version({**world.props, **changes}, told)
+    return told
+
+
+def _untouched(world):
+    view = _group(world, BLUE)
+    return (view.min, view.max, view.suspended, world.drained) == (1, 5, (), [])
+
+
+def test_drains_exactly_its_nodes_frozen_and_records_it(world, tmp_path, monkeypatch):
+    monkeypatch.setenv("NODEPOOLS_REPORT_DIR", str(tmp_path))
+    seen = []
+    world.act = lambda _stop: seen.append((_group(world, BLUE), _group(world, GREEN), world.record.load()))
+    told = _run(world)
+    assert sorted(world.drained) == sorted(f"node-{one.id}" for one in world.blue.instances)
+    ((blue, green, record),) = seen
+    assert (blue.min, blue.max, set(blue.suspended)) == (2, 2, set(groups.FROZEN_PROCESSES))
+    assert (green.min, green.max, green.suspended) == (2, 9, ())
+    assert record.frozen[BLUE].max == 5
+    assert record.phase == "drain v1"
+    after = world.record.load()
+    assert (after.phase, after.serving, set(after.frozen)) == ("drained v1", "v2", {BLUE})
+    assert _group(world, GREEN).min == 1
+    assert "worker v1: batch: 1/2 nodes done, 3 pods left" in told.lines
+    (report,) = tmp_path.iterdir()
+    assert json.loads(report.read_text())["version"] == "v1"
+
+
+def test_the_serving_version_is_refused(world):
+    world.record.update(lambda now: replace(now, serving="v1"))
+    with pytest.raises(CapacityError, match="is the version that serves"):
+        _run(world)
+    assert _untouched(world)
+
+
+def test_a_green_that_is_not_ready_is_refused_before_the_freeze(world):
+    world.green_ready = False
+    with pytest.raises(CapacityError, match="has 0 ready and schedulable nodes, but 2"):
+        _run(world)
+    assert _untouched(world)
+
+
+@pytest.mark.parametrize("key", ["account", "clusterUid"])
+def test_another_account_or_cluster_is_refused(world, key):
+    with pytest.raises(IdentityError, match="nothing was touched"):
+        _run(world, **{key: "123"})
+    assert _untouched(world)
+
+
+def test_another_group_of_the_same_name_is_refused(world):
+    with pytest.raises(IdentityError, match="made anew"):
+        _run(world, groups=[{"name": BLUE, "arn": "arn:aws:autoscaling:us-west-2:1:autoScalingGroup:older"}])
+    assert _untouched(world)
+
+
+def test_an_instance_without_a_node_is_refused(world):
+    lost = world.blue.instances[0].id
+    world.cluster.delete(f"/api/v1/nodes/node-{lost}")
+    with pytest.raises(IdentityError, match=f"instance {lost} of {BLUE} is InService"):
+        _run(world)
+    assert _untouched(world)
+
+
+def test_a_group_that_is_gone_with_its_nodes_is_done_at_once(world):
+    world.session.call("autoscaling", "delete_auto_scaling_group", AutoScalingGroupName=BLUE, ForceDelete=True)
+    for one in world.blue.instances:
+        world.cluster.delete(f"/api/v1/nodes/node-{one.id}")
+    told = _run(world)
+    assert world.drained == []
+    assert "worker v1: no nodes left, nothing to drain" in told.lines
+
+
+def test_a_group_that_is_gone_while_its_nodes_live_is_refused(world):
+    world.session.call("autoscaling", "delete_auto_scaling_group", AutoScalingGroupName=BLUE, ForceDelete=True)
+    with pytest.raises(IdentityError):
+        _run(world)
+
+
+def test_a_drain_that_stops_keeps_the_freeze_and_the_report(world, tmp_path, monkeypatch):
+    monkeypatch.setenv("NODEPOOLS_REPORT_DIR", str(tmp_path))
+
+    def blocked(_stop):
+        error = DrainBlockedError("shop/web is blocked")
+        error.report = Report()
+        raise error
+
+    world.act = blocked
+    with pytest.raises(DrainBlockedError):
+        _run(world)
+    assert _group(world, BLUE).max == 2
+    assert world.record.load().phase == "drain v1"
+    assert len(list(tmp_path.iterdir())) == 1
+    world.act = None
+    _run(world)
+    assert world.record.load().frozen[BLUE].max == 5
+
+
+def test_a_lost_lease_is_named_as_the_reason(world):
+    def steal(stop: threading.Event):
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodepools-worker"
+        stored = world.cluster.get(path)
+        stored["spec"]["holderIdentity"] = "thief"
+        world.cluster.replace(path, stored)
+        assert stop.wait(30)
+        raise DrainBlockedError("it was told to stop")
+
+    world.act = steal
+    with pytest.raises(HeldError, match="was taken by thief"):
+        _run(world)
+
+
+def test_each_diagnosis_is_told_once():
+    told = Told()
+    line = draining.status_line(
+        Progress("batch", 0, 2, 9, [Diagnosis("budget", "shop/web", "n", "needs 2", "wait")], "")
+    )
+    assert line == "batch: 0/2 nodes done, 9 pods left; 1 blocked: shop/web budget"
+    assert told.lines == []
+
+
+def test_nodes_without_a_group_are_drained_by_label_alone(world):
+    _run(world, groups=[], account="")
+    assert len(world.drained) == 2
+    assert _group(world, BLUE).max == 5

@@ -1,0 +1,83 @@
+"""When a drain must not begin: pure, from nodes and pods."""
+
+import pytest
+
+from pulumi_nodepools.drain.model import DrainSettings, NodeView, Owner, PodView, Resources, Taint, WorldView
+from pulumi_nodepools.errors import CapacityError
+from pulumi_nodepools.hooks import guards
+from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
+
+OWNER = Owner(kind="ReplicaSet", api_version="apps/v1", name="web", uid="rs")
+DAEMON = Owner(kind="DaemonSet", api_version="apps/v1", name="cni", uid="ds")
+SETTINGS = DrainSettings()
+
+
+def _node(name, version, **changes):
+    labels = {POOL_LABEL: "worker", VERSION_LABEL: version}
+    room = Resources(cpu=4000, memory=8 << 30, pods=10)
+    return NodeView(**{"name": name, "labels": labels, "allocatable": room, **changes})
+
+
+def _pod(name, node, *, cpu=1000, owner=OWNER, **changes):
+    requests = Resources(cpu=cpu, memory=1 << 20, pods=1)
+    return PodView(namespace="shop", name=name, uid=name, node=node, owner=owner, requests=requests, **changes)
+
+
+def _blue(node):
+    return node.labels.get(VERSION_LABEL) == "v1"
+
+
+def _room(nodes, pods):
+    guards.require_room(WorldView(nodes, pods), _blue, SETTINGS)
+
+
+def test_the_serving_version_is_never_drained():
+    with pytest.raises(CapacityError, match=r"worker v1 is the version that serves"):
+        guards.refuse_serving("worker", "v1", "v1")
+    guards.refuse_serving("worker", "v1", "v2")
+    guards.refuse_serving("worker", "v1", None)
+
+
+@pytest.mark.parametrize(
+    "second", [_node("g2", "v2", ready=False), _node("g2", "v2", unschedulable=True), _node("g2", "v3")]
+)
+def test_fewer_ready_nodes_than_are_to_go(second):
+    world = WorldView([_node("b1", "v1"), _node("b2", "v1", unschedulable=True), _node("g1", "v2"), second], [])
+    with pytest.raises(CapacityError, match="has 1 ready and schedulable nodes, but 2 nodes are to be drained"):
+        guards.require_count(world, _blue, "worker", "v2")
+    guards.require_count(world, _blue, "worker", None)
+
+
+def test_as_many_ready_nodes_are_enough():
+    guards.require_count(WorldView([_node("b1", "v1"), _node("g1", "v2")], []), _blue, "worker", "v2")
+
+
+def test_pods_must_fit_on_what_is_free_outside():
+    nodes = [_node("b1", "v1"), _node("g1", "v2")]
+    stays = [_pod(f"stays-{n}", "g1") for n in range(2)]
+    _room(nodes, [*stays, _pod("one", "b1"), _pod("two", "b1")])
+    with pytest.raises(CapacityError, match=r"1 of 3 pods .* shop/"):
+        _room(nodes, [*stays, _pod("one", "b1"), _pod("two", "b1"), _pod("three", "b1")])
+
+
+def test_pods_that_stay_or_have_ended_need_no_room():
+    nodes = [_node("b1", "v1")]
+    _room(nodes, [_pod("cni", "b1", owner=DAEMON), _pod("done", "b1", phase="Succeeded")])
+
+
+def test_pods_that_have_ended_take_no_room():
+    nodes = [_node("b1", "v1"), _node("g1", "v2")]
+    _room(nodes, [_pod("done", "g1", cpu=4000, phase="Succeeded"), _pod("one", "b1", cpu=4000)])
+
+
+def test_no_node_outside_names_the_way_for_a_whole_cluster():
+    with pytest.raises(CapacityError, match="NODEPOOLS_DRAIN_SKIP"):
+        _room([_node("b1", "v1"), _node("g1", "v2", ready=False)], [_pod("one", "b1")])
+
+
+def test_taints_and_selectors_count():
+    tainted = _node("g1", "v2", taints=(Taint(key="dedicated", effect="NoSchedule"),))
+    with pytest.raises(CapacityError):
+        _room([_node("b1", "v1"), tainted], [_pod("one", "b1")])
+    with pytest.raises(CapacityError):
+        _room([_node("b1", "v1"), _node("g1", "v2")], [_pod("one", "b1", node_selector={"disk": "ssd"})])
