@@ -173,7 +173,8 @@ class NodePool(pulumi.ComponentResource):
             wait_for_capacity_timeout="0",  # the readiness gate waits: it can say which instance failed and why
             health_check_type="EC2",
             health_check_grace_period=0,  # checks begin only after the launch hook
-            target_group_arns=list(args.target_group_arns),
+            # Left out when empty: an empty list would detach what others attached.
+            target_group_arns=list(args.target_group_arns) or None,
             tags=[{"key": key, "value": value, "propagate_at_launch": True} for key, value in sorted(tags.items())],
             opts=pulumi.ResourceOptions(
                 parent=self,

@@ -55,7 +55,7 @@ def policy(args: NodePoolArgs) -> dict[str, object]:
     statements = [
         {
             "Effect": "Allow",
-            "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
+            "Action": ["autoscaling:CompleteLifecycleAction"],
             "Resource": f"arn:{partition}:autoscaling:{cluster.region}:{args.account}:{groups}",
         }
     ]

@@ -128,9 +128,6 @@ def test_the_created_role_may_finish_hooks_of_its_own_pool_and_read_one_paramete
         "autoscaling:CompleteLifecycleAction": (
             "arn:aws:autoscaling:us-west-2:123456789012:autoScalingGroup:*:autoScalingGroupName/prod-w-*"
         ),
-        "autoscaling:RecordLifecycleActionHeartbeat": (
-            "arn:aws:autoscaling:us-west-2:123456789012:autoScalingGroup:*:autoScalingGroupName/prod-w-*"
-        ),
         "ssm:GetParameter": "arn:aws:ssm:us-west-2:123456789012:parameter/nodepools/prod/join-token",
     }
     assert recorded[f"{ROLE}-0"].inputs["policyArn"] == POLICY
