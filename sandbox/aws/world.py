@@ -45,7 +45,17 @@ def build(account: str, region: str = REGION) -> None:
     with _next_id(security_groups, "random_security_group_id", SECURITY_GROUP):
         ec2.create_security_group("nodes", "nodes of the sandbox's clusters", vpc.id)
     for image_id, (name, kernel) in IMAGES.items():
-        image = Ami(ec2, image_id, instance=None, source_ami=None, name=name, owner_id=account)
+        image = Ami(
+            ec2,
+            image_id,
+            instance=None,
+            source_ami=None,
+            name=name,
+            owner_id=account,
+            architecture="x86_64",
+            root_device_name="/dev/sda1",
+            virtualization_type="hvm",
+        )
         image.add_tags({"kernel": kernel})
         ec2.amis[image_id] = image
     ssm: Any = importlib.import_module("moto.ssm.models").ssm_backends[account][region]
@@ -69,7 +79,7 @@ class _next_id:  # noqa: N801 - reads as a statement: with _next_id(...)
 
 
 def install(switches: Switches) -> None:
-    """Bridges in moto's EC2: free addresses by switch, user data of later template versions readable."""
+    """Bridges in moto's EC2: free addresses by switch; launch templates with readable user data and present tags."""
     counted = subnets.Subnet.available_ip_address_count.fget
 
     def free(subnet: Any) -> int:
@@ -86,3 +96,5 @@ def install(switches: Switches) -> None:
         return create_version(template, data, description)
 
     launch_templates.LaunchTemplate.create_version = create
+    # moto copies the tags when the template is made and shows that copy for ever.
+    launch_templates.LaunchTemplate.tags = property(lambda template: template.get_tags(), lambda _template, _copy: None)

@@ -222,7 +222,7 @@ class _Servicer(ProviderServicer):
             return await call(request, context)
         except PluginError as error:
             if error.partial is not None:
-                context.set_trailing_metadata((("grpc-status-details-bin", _partial(error, request)),))
+                context.set_trailing_metadata((("grpc-status-details-bin", partial_status(error, request)),))
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     async def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -253,7 +253,7 @@ class _Servicer(ProviderServicer):
         return await self._told(super().Invoke, request, context)
 
 
-def _partial(error: PluginError, request: Any) -> bytes:
+def partial_status(error: PluginError, request: Any) -> bytes:
     """The gRPC status by which the engine learns that a resource exists although the operation failed."""
     assert error.partial is not None
     resource_id, outputs = error.partial
