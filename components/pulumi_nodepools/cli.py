@@ -24,6 +24,7 @@ from pulumi_nodepools.cluster.drainer import uncordon as run_uncordon
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.drain.model import DrainSettings, Progress, WorldView
+from pulumi_nodepools.dry_run import look, plan
 from pulumi_nodepools.errors import ConfigError, DrainBlockedError, HeldError, NodePoolsError
 from pulumi_nodepools.hooks import guards
 from pulumi_nodepools.hooks.draining import status_line
@@ -87,19 +88,23 @@ def drain(
     context: Context = "",
 ) -> int:
     """Move all workloads off nodes under their disruption budgets. The nodes stay cordoned."""
-    settings = DrainSettings(
-        batch_size=batch_size,
-        node_timeout=units.seconds("--timeout", timeout),
-        total_timeout=units.seconds("--total-timeout", total_timeout),
-        on_timeout=on_timeout.value,
-        batch_soak=units.seconds("--batch-soak", batch_soak),
-        unbudgeted=unbudgeted.value,
-        empty_dir="allow" if delete_emptydir_data else "block",
-        bare_pods="allow" if force else "block",
-    )
-    return _reported(
-        output, lambda: _drain(_connect(context), _selection(nodes, pool, version, selector), settings, dry_run=dry_run)
-    )
+
+    def act() -> dict[str, Any]:
+        settings = DrainSettings(
+            batch_size=batch_size,
+            node_timeout=units.seconds("--timeout", timeout),
+            total_timeout=units.seconds("--total-timeout", total_timeout),
+            on_timeout=on_timeout.value,
+            batch_soak=units.seconds("--batch-soak", batch_soak),
+            unbudgeted=unbudgeted.value,
+            empty_dir="allow" if delete_emptydir_data else "block",
+            bare_pods="allow" if force else "block",
+        )
+        selection = _selection(nodes, pool, version, selector)
+        run = _dry_run if dry_run else _drain
+        return run(_connect(context), selection, settings)
+
+    return _reported(output, act)
 
 
 @app.command()
@@ -115,8 +120,9 @@ def uncordon(
     """Let workloads back onto nodes that a drain of ours cordoned; other cordons are left alone."""
 
     def act() -> dict[str, Any]:
+        selection = _selection(nodes, pool, version, selector)
         client = _connect(context)
-        chosen = select(client, _selection(nodes, pool, version, selector))
+        chosen = select(client, selection)
         with ExitStack() as stack:
             _hold(stack, client, chosen.pools, threading.Event())
             freed = run_uncordon(client, chosen.matches, chosen.owner)
@@ -155,9 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reported(output: Output, act: Callable[[], dict[str, Any]]) -> int:
     """Run, and give stdout its one document, whatever the outcome."""
-    code = 0
     try:
         body = act()
+        code = 2 if body.get("outcome") == "blocked" else 0
     except NodePoolsError as error:
         _say(f"error: {error}")
         code = error.exit_code
@@ -174,12 +180,21 @@ def _diagnosis(error: NodePoolsError) -> dict[str, Any]:
     return {"reason": reason, "object": "", "node": "", "message": str(error), "fix": "", "numbers": {}}
 
 
-def _drain(client: Client, selection: Selection, settings: DrainSettings, *, dry_run: bool) -> dict[str, Any]:
+def _dry_run(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
+    chosen = select(client, selection)
+    body = plan(look(client), chosen.matches, settings)
+    for entry in body["diagnosis"]:
+        _say(f"{entry['object']} on {entry['node']}: {entry['reason']}: {entry['message']}".removeprefix(" on : "))
+    _say(f"{body['outcome']}: {len(body['nodes'])} nodes, {len(body['evict'])} pods would be evicted")
+    return body
+
+
+def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
     chosen = select(client, selection)
     stop = threading.Event()
     with ExitStack() as stack:
         stack.enter_context(_stopped_by_signals(stop))
-        leases = [] if dry_run else _hold(stack, client, chosen.pools, stop)
+        leases = _hold(stack, client, chosen.pools, stop)
 
         def before_batch(world: WorldView) -> None:
             for lease in leases:
