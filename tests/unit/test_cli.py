@@ -1,0 +1,63 @@
+"""What the command line refuses before it talks to any cluster, and how its answer is shaped."""
+
+import json
+
+import pytest
+
+from pulumi_nodepools import cli
+from pulumi_nodepools.errors import DrainBlockedError, HeldError
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster(monkeypatch):
+    def refuse(_context):
+        raise AssertionError("the cluster was asked")
+
+    monkeypatch.setattr(cli, "_connect", refuse)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["drain"], "name the nodes in one way"),
+        (["drain", "--pool", "worker"], "name the nodes in one way"),
+        (["drain", "node-1", "--selector", "a=b"], "name the nodes in one way"),
+        (["drain", "node-1", "--timeout", "30"], "--timeout: '30' is not a duration"),
+        (["drain", "node-1", "--batch-size", "0"], "drain.batchSize"),
+        (["drain", "node-1", "--on-timeout", "explode"], "--on-timeout"),
+        (["drain", "node-1", "--no-such-option"], "--no-such-option"),
+        (["explode"], "explode"),
+        ([], "nodepools --help"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_1(arguments, words, capsys):
+    assert cli.main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+    assert captured.err.startswith("error: ")
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(("error", "code"), [(DrainBlockedError("blocked"), 2), (HeldError("held by x"), 2)])
+def test_a_refusal_is_one_document_with_a_diagnosis(error, code, capsys, monkeypatch):
+    def refuse(_context):
+        raise error
+
+    monkeypatch.setattr(cli, "_connect", refuse)
+    assert cli.main(["drain", "node-1", "--output", "json"]) == code
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert (document["outcome"], document["error"]) == ("failed", str(error))
+    assert document["diagnosis"][0]["message"] == str(error)
+    assert captured.err == f"error: {error}\n"
+
+
+def test_usage_errors_of_a_known_command_are_one_document_too(capsys):
+    assert cli.main(["drain", "--output", "json"]) == 1
+    assert "name the nodes in one way" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_help_is_no_error(capsys):
+    assert cli.main(["--help"]) == 0
+    assert "uncordon" in capsys.readouterr().out
