@@ -158,7 +158,6 @@ class Machine:
         """Run a script until it ends, the machine goes down, or it takes longer than any script should."""
         file = self.root / "var/lib" / f"script-{part.name}"
         file.write_text(part.text)
-        file.chmod(0o700)
         environment = {
             "PATH": f"{TOOLS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.root),
@@ -170,7 +169,7 @@ class Machine:
         deadline = time.monotonic() + SCRIPT_SECONDS
         with (self.root / "var/lib/output").open("a") as output:
             process = subprocess.Popen(
-                [str(file)], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*_interpreter(part.text), str(file)], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
             while process.poll() is None:
@@ -260,3 +259,12 @@ class Machine:
         else:
             self.record.kubeletRefusals += 1
         return self._active
+
+
+def _interpreter(text: str) -> list[str]:
+    """The words of a script's first line. The kernel would refuse to execute the file itself ("text file busy") while a
+    child that another thread is just starting still holds it open for writing."""
+    first = text.partition("\n")[0]
+    if not first.startswith("#!"):
+        raise ValueError(f"a script begins with #! and its interpreter, not with {first[:40]!r}")
+    return first.removeprefix("#!").split()
