@@ -89,9 +89,18 @@ refuse_kubelet() {
     systemctl stop kubelet.service || :
 }
 
+# A new role's rights take seconds to reach all of AWS, and calls of a whole pool at once are throttled.
+retry() {
+    for pause in 2 5 15; do
+        "$@" && return 0
+        sleep "$pause"
+    done
+    "$@"
+}
+
 find_group() {
     [ -z "$group" ] || return 0
-    group=$(aws autoscaling describe-auto-scaling-instances --region "$region" --instance-ids "$instance" \
+    group=$(retry aws autoscaling describe-auto-scaling-instances --region "$region" --instance-ids "$instance" \
         --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text) || group=''
     case "$group" in '' | None) group=$(imds tags/instance/aws:autoscaling:groupName) || group='' ;; esac
     [ -n "$group" ]
@@ -99,11 +108,8 @@ find_group() {
 
 complete_hook() {
     find_group || { say "the Auto Scaling group of $instance is not known, hook not completed"; return 1; }
-    for pause in 2 5 15 0; do
-        aws autoscaling complete-lifecycle-action --region "$region" --auto-scaling-group-name "$group" \
-            --lifecycle-hook-name "$hook" --instance-id "$instance" --lifecycle-action-result "$1" && return 0
-        sleep "$pause"
-    done
+    retry aws autoscaling complete-lifecycle-action --region "$region" --auto-scaling-group-name "$group" \
+        --lifecycle-hook-name "$hook" --instance-id "$instance" --lifecycle-action-result "$1" && return 0
     say "complete-lifecycle-action $1 failed for $instance in $group; the hook ends by its own timeout"
     return 1
 }
@@ -222,7 +228,7 @@ write_kubelet_arguments || abandon "cannot write /etc/sysconfig/kubelet"
 """
 
 JOIN_KUBEADM = r"""
-secret=$(aws ssm get-parameter --region "$region" --name "$token_parameter" --with-decryption \
+secret=$(retry aws ssm get-parameter --region "$region" --name "$token_parameter" --with-decryption \
     --query Parameter.Value --output text) || abandon "cannot read the join token: SSM parameter $token_parameter"
 printf '%s' "$secret" | grep -qE '^[a-z0-9]{6}\.[a-z0-9]{16}$' ||
     abandon "the SSM parameter $token_parameter does not hold a bootstrap token"

@@ -26,7 +26,8 @@ TOOLS = {
         *'X-aws-ec2-metadata-token: imds-token'*/meta-data/instance-id) echo "$FAKE_INSTANCE" ;;
         *) exit 22 ;;
     esac""",
-    "aws": """case "$*" in
+    "aws": """if [ -s "$FAKE/aws-fails" ]; then sed -i 1d "$FAKE/aws-fails"; exit 254; fi
+    case "$*" in
         *describe-auto-scaling-instances*) echo prod-worker-7.7.1908 ;;
         *get-parameter*) cat "$FAKE/token" ;;
     esac""",

@@ -161,6 +161,21 @@ def test_a_parameter_without_a_token_abandons_without_showing_it(booted):
     assert "hunter2" not in done.stderr
 
 
+def test_calls_that_fail_for_a_moment_are_tried_again(booted):
+    (booted.fake / "aws-fails").write_text("1\n2\n3\n")
+    done = booted.join(bootstrap())
+    assert done.returncode == 0, done.stderr
+    assert booted.results == ["CONTINUE"]
+
+
+def test_a_token_that_cannot_be_read_abandons(booted):
+    (booted.fake / "aws-fails").write_text("1\n2\n3\n4\n")
+    done = booted.join(bootstrap())
+    assert "cannot read the join token: SSM parameter /prod/join-token" in done.stderr
+    assert booted.results == ["ABANDON"]
+    assert booted.dropin(REFUSED).exists()
+
+
 def test_an_eks_node_is_bootstrapped_with_the_same_kubelet_arguments(booted):
     script = booted.root / "etc/eks/bootstrap.sh"
     script.parent.mkdir()
