@@ -169,9 +169,13 @@ class Machine:
         deadline = time.monotonic() + SCRIPT_SECONDS
         with (self.root / "var/lib/output").open("a") as output:
             process = subprocess.Popen(
-                [*_interpreter(part.text), str(file)], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*_interpreter(part.text), str(file)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
-            )  # fmt: skip
+            )
             while process.poll() is None:
                 if self._over() or time.monotonic() > deadline:
                     os.killpg(process.pid, signal.SIGKILL)
