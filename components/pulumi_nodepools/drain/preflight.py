@@ -1,60 +1,102 @@
-"""Whether pods would find a place: first fit over CPU, memory, pod count, selectors, affinity and taints. Pure.
+"""Whether pods would find a place on given nodes: first fit, largest first, as the scheduler filters. Pure.
 
-It places for all pods at once and never moves one again, so it may refuse what a cleverer packing would fit; topology
-spread, pod affinity and volumes are not looked at, so it may also pass what the scheduler then leaves pending.
+It looks at requests, pod count, node selector, required node affinity and taints. Zones of volumes, affinity between
+pods and host ports are not looked at: a pod that fits here may still have to wait.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulumi_nodepools.drain.classify import meets, tolerates
-from pulumi_nodepools.drain.model import NodeView, PodView, Resources
+from pulumi_nodepools.drain.model import NodeView, PodView, Requirement, Taint, Toleration
 
 _HARD = ("NoSchedule", "NoExecute")
+
+_Rules = tuple[tuple[tuple[str, str], ...], tuple[tuple[Requirement, ...], ...], tuple[Toleration, ...]]
 
 
 @dataclass(frozen=True)
 class Unplaced:
-    """A pod without a place, and the first thing that kept it off most nodes."""
+    """A pod that fits nowhere, and why."""
 
-    pod: str
+    pod: PodView
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.pod} ({self.reason})"
+        return f"{self.pod.path} ({self.reason})"
+
+
+@dataclass(slots=True)
+class _Room:
+    node: NodeView
+    cpu: int
+    memory: int
+    pods: int
+
+    def takes(self, pod: PodView) -> bool:
+        return self.pods >= 1 and self.cpu >= pod.requests.cpu and self.memory >= pod.requests.memory
+
+    def put(self, pod: PodView) -> None:
+        self.cpu -= pod.requests.cpu
+        self.memory -= pod.requests.memory
+        self.pods -= 1
 
 
 def fits(pods: Sequence[PodView], nodes: Sequence[NodeView]) -> list[Unplaced]:
-    """The pods that fit on none of `nodes`, whose allocatable is what is still free there. Large pods go first."""
-    free = {node.name: node.allocatable for node in nodes}
-    unplaced = []
-    for pod in sorted(pods, key=lambda pod: (-pod.requests.cpu, -pod.requests.memory, pod.path)):
-        allowed = [node for node in nodes if _allowed(pod, node)]
-        place = next((node.name for node in allowed if _holds(free[node.name], pod.requests)), None)
-        if place is None:
-            unplaced.append(Unplaced(pod.path, _reason(pod, allowed)))
-        else:
-            free[place] = _minus(free[place], pod.requests)
+    """Place all pods on the nodes, whose `allocatable` is what is free on them; returns those left over.
+
+    Cost: nodes times distinct shapes of pods, plus pods; never pods times nodes.
+    """
+    rooms = [_Room(node, node.allocatable.cpu, node.allocatable.memory, node.allocatable.pods) for node in nodes]
+    eligible: dict[_Rules, list[_Room]] = {}
+    shapes: dict[tuple[_Rules, int, int], list[PodView]] = defaultdict(list)
+    for pod in pods:
+        rules = _rules(pod)
+        if rules not in eligible:
+            eligible[rules] = [room for room in rooms if _admits(room.node, rules)]
+        shapes[(rules, pod.requests.cpu, pod.requests.memory)].append(pod)
+    unplaced: list[Unplaced] = []
+    # Largest first, and within a size the pickiest first: who has a choice can step aside.
+    for shape in sorted(shapes, key=lambda shape: (-shape[1], -shape[2], len(eligible[shape[0]]))):
+        unplaced.extend(_place(shapes[shape], eligible[shape[0]], len(nodes)))
     return unplaced
 
 
-def _allowed(pod: PodView, node: NodeView) -> bool:
-    selected = all(node.labels.get(key) == value for key, value in pod.node_selector.items())
-    wanted = not pod.affinity or any(all(meets(node.labels, part) for part in term) for term in pod.affinity)
-    hard = (taint for taint in node.taints if taint.effect in _HARD)
-    return selected and wanted and all(tolerates(pod.tolerations, taint) for taint in hard)
+def _place(group: Sequence[PodView], rooms: Sequence[_Room], total: int) -> list[Unplaced]:
+    """Place pods of one shape: a node that refuses one of them refuses all that follow."""
+    index = 0
+    for done, pod in enumerate(group):
+        while index < len(rooms) and not rooms[index].takes(pod):
+            index += 1
+        if index == len(rooms):
+            return [Unplaced(left, _why(left, rooms, total)) for left in group[done:]]
+        rooms[index].put(pod)
+    return []
 
 
-def _holds(free: Resources, asked: Resources) -> bool:
-    return free.cpu >= asked.cpu and free.memory >= asked.memory and free.pods >= 1
+def _why(pod: PodView, rooms: Sequence[_Room], total: int) -> str:
+    if not rooms:
+        return f"its node selector, affinity or tolerations admit none of {total} nodes"
+    need = pod.requests
+    wanted = f"{need.cpu}m CPU and {need.memory // 2**20} MiB"
+    if all(room.pods < 1 for room in rooms):
+        return f"all {len(rooms)} nodes that admit it have their number of pods"
+    return f"needs {wanted}, not free on any of the {len(rooms)} nodes that admit it"
 
 
-def _minus(free: Resources, asked: Resources) -> Resources:
-    return Resources(cpu=free.cpu - asked.cpu, memory=free.memory - asked.memory, pods=free.pods - 1)
+def _rules(pod: PodView) -> _Rules:
+    return tuple(sorted(pod.node_selector.items())), pod.affinity, pod.tolerations
 
 
-def _reason(pod: PodView, allowed: Sequence[NodeView]) -> str:
-    if not allowed:
-        return "its node selector, affinity or tolerations allow none of them"
-    asked = f"{pod.requests.cpu}m CPU and {pod.requests.memory >> 20} MiB"
-    return f"needs {asked}; none of {len(allowed)} nodes that it may run on has so much left"
+def _admits(node: NodeView, rules: _Rules) -> bool:
+    selector, affinity, tolerations = rules
+    if any(node.labels.get(key) != value for key, value in selector):
+        return False
+    if affinity and not any(term and all(meets(node.labels, need) for need in term) for term in affinity):
+        return False
+    return all(tolerates(tolerations, taint) for taint in _hard(node.taints))
+
+
+def _hard(taints: Sequence[Taint]) -> list[Taint]:
+    return [taint for taint in taints if taint.effect in _HARD]

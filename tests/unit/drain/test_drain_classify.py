@@ -1,0 +1,84 @@
+"""What may happen to a pod: the tables that the other drain tools are tested with, and what they miss."""
+
+import pytest
+
+from pulumi_nodepools.drain.classify import DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, classify
+from pulumi_nodepools.drain.model import DrainSettings, Owner, PodView
+from pulumi_nodepools.errors import ConfigError
+
+NOW = 10_000.0
+
+
+def owned(kind, api_version="apps/v1"):
+    return Owner(kind, api_version, "o", "o-uid")
+
+
+def pod(**fields):
+    return PodView(**{"namespace": "ns", "name": "p", "uid": "u", "node": "n", "owner": owned("ReplicaSet")} | fields)
+
+
+STRICT = DrainSettings(empty_dir="block")
+LOOSE = DrainSettings(bare_pods="allow")
+DEFAULT = DrainSettings()
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "expected"),
+    [
+        ({}, DEFAULT, ("evict", "movable")),
+        ({"owner": owned("ReplicationController", "v1")}, DEFAULT, ("evict", "movable")),
+        ({"owner": owned("DaemonSet")}, DEFAULT, ("ignore", "daemonset")),
+        ({"owner": owned("DaemonSet"), "empty_dirs": ("d",)}, STRICT, ("ignore", "daemonset")),
+        ({"owner": owned("DaemonSet"), "phase": "Succeeded"}, DEFAULT, ("evict", "finished")),
+        ({"owner": owned("DaemonSet"), "phase": "Failed"}, DEFAULT, ("evict", "finished")),
+        ({"owner": owned("DaemonSet", "apps.kruise.io/v1alpha1")}, DEFAULT, ("evict", "movable")),
+        ({"owner": owned("DaemonSet"), "deleted_at": NOW}, DEFAULT, ("ignore", "daemonset")),
+        ({"owner": owned("Job", "batch/v1"), "empty_dirs": ("d",)}, DEFAULT, ("evict", "movable")),
+        ({"owner": owned("Job", "batch/v1"), "empty_dirs": ("d",)}, STRICT, ("block", "local-data")),
+        (
+            {"owner": owned("Job", "batch/v1"), "empty_dirs": ("d",), "phase": "Succeeded"},
+            STRICT,
+            ("evict", "finished"),
+        ),
+        ({"phase": "Failed", "empty_dirs": ("d",)}, STRICT, ("evict", "finished")),
+        ({"owner": None}, DEFAULT, ("block", "bare-pod")),
+        ({"owner": None}, LOOSE, ("evict", "movable")),
+        ({"owner": None, "phase": "Succeeded"}, DEFAULT, ("evict", "finished")),
+        ({"owner": None, "deleted_at": NOW}, DEFAULT, ("wait", "terminating")),
+        ({"owner": None, "notes": {MIRROR: "x"}}, DEFAULT, ("ignore", "mirror")),
+        ({"owner": None, "owned_by_node": True}, DEFAULT, ("ignore", "mirror")),
+        ({"deleted_at": NOW + 30}, DEFAULT, ("wait", "terminating")),
+        ({"deleted_at": NOW - 300, "notes": {SAFE_TO_EVICT: "false"}}, DEFAULT, ("wait", "terminating")),
+        ({"notes": {SAFE_TO_EVICT: "false"}}, DEFAULT, ("block", "opted-out")),
+        ({"notes": {SAFE_TO_EVICT: "true"}}, DEFAULT, ("evict", "movable")),
+        ({"notes": {DO_NOT_DISRUPT: "true"}}, DEFAULT, ("block", "opted-out")),
+        ({"notes": {DO_NOT_DISRUPT: "true"}, "phase": "Succeeded"}, DEFAULT, ("evict", "finished")),
+        ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 3599}, DEFAULT, ("block", "opted-out")),
+        ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 3600}, DEFAULT, ("evict", "movable")),
+        ({"notes": {DO_NOT_DISRUPT: "whenever"}, "started_at": NOW}, DEFAULT, ("evict", "movable")),
+    ],
+)
+def test_verdicts(fields, settings, expected):
+    verdict = classify(pod(**fields), settings, NOW)
+    assert (verdict.action, verdict.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": "0"}, r"drain\.batchSize"),
+        ({"node_timeout": 0.5}, r"drain\.timeout"),
+        ({"total_timeout": float("inf")}, r"drain\.totalTimeout"),
+        ({"batch_soak": -1}, r"drain\.batchSoak"),
+        ({"unbudgeted": "some"}, r"drain\.unbudgeted.*paced, all"),
+        ({"on_timeout": "force"}, r"drain\.onTimeout"),
+    ],
+)
+def test_bad_settings_are_named_as_the_user_wrote_them(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        DrainSettings(**settings)
+
+
+def test_settings_survive_the_way_through_state():
+    settings = DrainSettings(batch_size="3", node_timeout=60, bare_pods="allow")
+    assert DrainSettings.from_props(settings.to_props()) == settings
