@@ -147,6 +147,8 @@ def make_project(cloud: Cloud, tmp_path: Path) -> Iterator[Callable[..., Project
     for project, pools in made:
         versions = [f"prod/{pool}/{version}" for pool in pools for version in (OLD, NEW)]
         project.destroy("--skip-preview", env={names.DRAIN_SKIP_VARIABLE: ",".join(versions)})
+        # The next test's stack has the same name.
+        project.run("stack", "rm", "--stack", project.stack, "--yes", "--force")
     cloud.switch_images({})
 
 

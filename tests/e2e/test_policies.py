@@ -1,0 +1,67 @@
+"""The policy pack in the engine, on this repository's own program: what passes and what is stopped in preview."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from sandbox.engine import REPOSITORY, Project, Run
+from tests.e2e.conftest import NEW, NEW_SPEC, OLD, Cloud, activate
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+KERNEL = "nodepools-launch-template-kernel-arguments"
+STRAY_GROUP = """
+import pulumi_aws
+
+pulumi_aws.autoscaling.Group(
+    "stray",
+    min_size=0,
+    max_size=1,
+    launch_template={"name": "prod-stray", "version": "1"},
+    tags=[{"key": "nodepools.dev/pool", "value": "judged", "propagate_at_launch": True}],
+)
+"""
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    return make_project("judged")
+
+
+def _judged(project: Project, *flags: str) -> Run:
+    return project.preview("--policy-pack", str(REPOSITORY / "policies"), *flags)
+
+
+def _stopped(run: Run) -> str:
+    """The output of a run that must have failed; which code a failed preview ends with differs between releases."""
+    assert run.code != 0, run.output
+    return run.output
+
+
+def test_a_patched_pool_passes_every_policy(project: Project) -> None:
+    project.edit(activate("judged", NEW, NEW_SPEC))
+    run = _judged(project).expect()
+    assert "nodepools@v" in run.output, "the pack was not run"
+    assert "[mandatory]" not in run.output
+    assert "[advisory]" not in run.output, "everything of the library's own program is known in preview"
+
+
+def test_an_unpatched_pool_is_stopped_unless_configuration_excuses_it(project: Project, cloud: Cloud) -> None:
+    output = _stopped(_judged(project))
+    assert f"[mandatory]  {KERNEL}" in output
+    assert f"version {OLD} of pool judged runs EL7 without cgroup.memory=nokmem" in output
+    excuse = {"pool": "judged", "version": OLD, "reason": "to be patched by the next change"}
+    config = project.folder / "policy-config.json"
+    config.write_text(json.dumps({KERNEL: {"allowWithoutNokmem": [excuse]}}))
+    _judged(project, "--policy-pack-config", str(config)).expect()
+    assert not cloud.groups("judged"), "a preview changes nothing"
+
+
+def test_a_group_of_a_pool_without_a_drain_hook_is_stopped(project: Project) -> None:
+    project.edit(activate("judged", NEW, NEW_SPEC))
+    program = project.folder / "__main__.py"
+    program.write_text(program.read_text() + STRAY_GROUP)
+    output = _stopped(_judged(project))
+    assert "[mandatory]  nodepools-group-drain-hook" in output
+    assert "group 'stray' would be deleted with its nodes undrained" in output
