@@ -36,14 +36,14 @@ class Engine:
         assert not failures
         answer = asyncio.run(self.plugin.create(api.CreateRequest(urn(token, name), wrap_map(inputs), 0, False)))
         assert answer.resource_id
-        return Resource(self, token, name, answer.resource_id, inputs, plain_map(answer.properties))
+        return Resource(self, token, name, answer.resource_id, state=plain_map(answer.properties), inputs=inputs)
 
 
 class Resource:
     """A created resource and what the engine's state holds of it."""
 
     def __init__(
-        self, engine: Engine, token: str, name: str, resource_id: str, inputs: dict[str, Any], state: dict[str, Any]
+        self, engine: Engine, token: str, name: str, resource_id: str, *, inputs: dict[str, Any], state: dict[str, Any]
     ) -> None:
         self.engine, self.token, self.name = engine, token, name
         self.id, self.inputs, self.state = resource_id, inputs, state

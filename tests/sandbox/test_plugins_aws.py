@@ -334,7 +334,7 @@ def test_role_with_policies_and_profile(engine, aws):
     profile = engine.create("aws:iam/instanceProfile:InstanceProfile", "node", {"role": name})
     assert profile.state["arn"].endswith(f":instance-profile/{profile.state['name']}")
     assert all(each.refresh() for each in (role, policy, attached, profile))
-    with pytest.raises(PluginError, match="deleting IAM Role .*DeleteConflict"):
+    with pytest.raises(PluginError, match=r"deleting IAM Role .*DeleteConflict"):
         role.delete()
     document["Statement"][0]["Action"] = "s3:Get*"
     policy.update({**policy.inputs, "policy": json.dumps(document)})

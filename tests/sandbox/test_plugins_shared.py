@@ -161,7 +161,9 @@ def test_remote_command_goes_through_ssh_with_key_and_host_key(tmp_path, monkeyp
     ssh.write_text(
         "#!/bin/sh\n"
         'for last; do :; done; [ "$1" = -o ] || exit 9\n'
-        'while [ $# -gt 0 ]; do case "$1" in -i) stat -c %a "$2"; cat "$2";; UserKnown*) cat "${1#*=}";; esac; shift; done\n'
+        "while [ $# -gt 0 ]; do\n"
+        'case "$1" in -i) stat -c %a "$2"; cat "$2";; UserKnown*) cat "${1#*=}";; esac; shift\n'
+        "done\n"
         'eval "$last"\n'
     )
     ssh.chmod(0o755)
