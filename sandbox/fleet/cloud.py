@@ -78,8 +78,10 @@ class Cloud:
         if image not in self._kernels:
             try:
                 images = self._clients["ec2"].describe_images(ImageIds=[image])["Images"]
-            except ClientError:  # any id may be launched, few are described
-                images = []
+            except ClientError as error:
+                if not error.response["Error"]["Code"].startswith("InvalidAMIID"):
+                    raise
+                images = []  # any id may be launched, few are described
             tags = {tag["Key"]: tag["Value"] for one in images for tag in one.get("Tags", [])}
             self._kernels[image] = tags.get("kernel", DEFAULT_KERNEL)
         return self._kernels[image]

@@ -4,11 +4,11 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.fleet.cloud import FAILURES, Cloud, Instance
 from sandbox.fleet.machine import Image, Machine, Record
@@ -16,6 +16,7 @@ from sandbox.fleet.metadata import MetadataServer
 from sandbox.fleet.nodes import UNREACHABLE, Nodes, make_node, provider_id
 from sandbox.fleet.userdata import UserDataError, parse
 
+T = TypeVar("T")
 LOG = logging.getLogger("fleet")
 POLL_SECONDS = 0.3
 BOOTS_AT_ONCE = 4
@@ -87,10 +88,12 @@ class Fleet:
         """A boot in a thread of the pool; nothing may escape, a future's exception is seen by nobody."""
         instance = machine.instance
         try:
-            image = self._image(instance.image)
-            data = parse(self._retry(machine, lambda: self._cloud.user_data(instance.id)) or "")
+            told = self._retry(machine, lambda: (self._image(instance.image), self._cloud.user_data(instance.id)))
+            if told is None:
+                return
+            image, encoded = told
             seconds, urls = self._boot_seconds, metadata.urls(instance.id)
-            if not machine.stopped.is_set() and machine.boot(image, data, seconds=seconds, urls=urls):
+            if machine.boot(image, parse(encoded), seconds=seconds, urls=urls):
                 self._register(machine)
         except UserDataError as error:
             machine.record.state, machine.record.reason = "failed", str(error)
@@ -109,8 +112,8 @@ class Fleet:
         self._retry(machine, lambda: self._nodes.register(node))
         machine.record.registered = not machine.stopped.is_set()
 
-    def _retry(self, machine: Machine, call: Any) -> Any:
-        """Until it works or the instance ends: a kubelet too waits for its API server."""
+    def _retry(self, machine: Machine, call: Callable[[], T]) -> T | None:
+        """Until it works or the instance ends (None): a kubelet too waits for its API server."""
         while not machine.stopped.is_set():
             try:
                 return call()

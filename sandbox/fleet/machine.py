@@ -90,10 +90,12 @@ class Machine:
                 self.record.reason = f"asked for a reboot in each of {MAX_POWER_ONS} boots"
                 break
         self._read_console()
+        if self.stopped.is_set():  # half a boot tells nothing: it may go on when the fleet is started again
+            return False
         ready = self._active and self.record.joined
         self.record.state = "joined" if ready else "refused" if self.record.reason else "failed"
         self._changed()
-        return ready and not self.stopped.is_set()
+        return ready
 
     # One boot
 

@@ -194,6 +194,16 @@ def test_errors_of_aws_and_of_the_api_server_are_outlived(fleet, caplog):
     assert caplog.text.count("RequestExpired") < 10, "a standing problem is told once"
 
 
+def test_an_image_that_could_not_be_looked_up_is_looked_up_again(fleet, caplog):
+    fleet.aws.switch(denyActions=["ec2:DescribeImages"])
+    group = launch(fleet.aws, 1, image=OLD_IMAGE, text=user_data(()))
+    until(lambda: "DescribeImages" in caplog.text)
+    fleet.aws.switch()
+    (instance_id,) = in_service(fleet.aws, group, 1)
+    node = until(lambda: fleet.node(instance_id))
+    assert node["status"]["nodeInfo"]["kernelVersion"] == "3.10.0-957.el7.x86_64"
+
+
 def test_nodes_stay_while_aws_cannot_be_asked(fleet, caplog):
     group = launch(fleet.aws, 1)
     (instance_id,) = in_service(fleet.aws, group, 1)
@@ -232,3 +242,19 @@ def test_stopping_does_not_wait_for_running_scripts(case):
         began = time.monotonic()
     assert time.monotonic() - began < 5
     assert all(one["state"] != "joined" for one in case.records(group).values())
+
+
+def test_a_boot_that_the_fleet_left_unfinished_goes_on_when_it_starts_again(case):
+    script = """#!/bin/sh
+[ -e "$NODEPOOLS_ROOT/go-on" ] || { echo started >&2; exec sleep 100; }
+kubeadm join 127.0.0.1:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:00
+"""
+    with running_fleet(case.aws, case.folder, case.nodes):
+        group = launch(case.aws, 1, text=script)
+        (output,) = until(lambda: list(case.folder.glob("roots/*/var/lib/output")), timeout=90)
+        until(output.read_text)
+    (instance_id,) = case.records(group)
+    assert case.records(group)[instance_id]["state"] == "booting"
+    (case.folder / "roots" / instance_id / "go-on").touch()
+    with running_fleet(case.aws, case.folder, case.nodes):
+        until(lambda: case.node(instance_id), timeout=90)
