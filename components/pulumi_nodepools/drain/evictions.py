@@ -155,7 +155,8 @@ class Evictions:
     def _refused(self, track: Track, lane: _Lane, answer: Answered, means: Meaning, now: float) -> None:
         track.failures = track.failures + 1 if track.cause == means else 1
         track.cause, track.cause_text = means, answer.message
-        self._end_going(track)
+        if means != "transient" or track.outcome:
+            self._end_going(track)  # else it may have been carried out: it counts as leaving until it is asked again
         if track.outcome:
             track.state = "gone"
             return
@@ -248,7 +249,7 @@ class Evictions:
     def _paced(self, owner: str, due: Iterator[_Pick]) -> Iterator[_Pick]:
         room = self.room(owner)
         for track, pod in due:
-            if counts_as_ready(pod):
+            if counts_as_ready(pod) and track.uid not in self._going.get(owner, ()):
                 if room <= 0:
                     continue
                 room -= 1
