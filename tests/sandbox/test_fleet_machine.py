@@ -40,10 +40,10 @@ class Bench:
         self.machine = Machine(INSTANCE, record, folder / "root", None, lambda: None)  # type: ignore[arg-type]
         self.server = MetadataServer({INSTANCE.id: self.machine}.get)
 
-    def boot(self, *boothooks: str, script: str = "", fault: str = "") -> bool:
+    def boot(self, *boothooks: str, script: str = "", fault: str = "", seconds: float = 0) -> bool:
         hooks = tuple(Part(f"hook-{number}", text) for number, text in enumerate(boothooks))
         data = UserData(hooks, (Part("part-001", script),) if script else ())
-        return self.machine.boot(Image(KERNEL, fault), data, seconds=0, urls=self.server.urls(INSTANCE.id))
+        return self.machine.boot(Image(KERNEL, fault), data, seconds=seconds, urls=self.server.urls(INSTANCE.id))
 
     def read(self, path: str) -> str:
         return (self.machine.root / path).read_text()
@@ -87,6 +87,14 @@ def test_a_loop_of_reboots_is_seen_and_cut_off(bench):
     assert not bench.boot("#!/bin/sh\nsystemctl reboot\nsleep 60\n", script=JOIN)
     assert bench.machine.record.powerOns == MAX_POWER_ONS
     assert bench.machine.record.reason == f"asked for a reboot in each of {MAX_POWER_ONS} boots"
+
+
+@pytest.mark.parametrize(("fault", "seconds"), [("", 0.001), ("slow", 0.01)])
+def test_a_slow_image_takes_ten_times_as_long(bench, monkeypatch, fault, seconds):
+    waited: list[float] = []
+    monkeypatch.setattr(bench.machine.stopped, "wait", lambda timeout: bool(waited.append(timeout)))
+    bench.boot(script=JOIN, fault=fault, seconds=0.001)
+    assert waited == [pytest.approx(seconds)]
 
 
 def test_edits_of_the_boot_loader_can_be_lost(bench):
