@@ -151,6 +151,8 @@ class Response(responses.AutoScalingResponse):  # type: ignore[misc]
                 result=hook.get("DefaultResult"),
             )
         result: ActionResult = super().create_auto_scaling_group()
+        # moto takes a grace period of 0 for none given; the service's own default is 0 as well.
+        self._group().health_check_grace_period = self._get_int_param("HealthCheckGracePeriod") or 0
         self._group().reconcile()
         return result
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from pulumi_nodepools import names
-from sandbox.aws_server import serving
+from tests.sandbox.aws_case import running_aws
 from tests.e2e.conftest import OLD, Cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -14,8 +14,8 @@ def test_destroy_is_refused_with_the_wrong_account_or_cluster(cloud: Cloud, make
     project = make_project("safe")
     project.up("--skip-preview").expect()
 
-    with serving(tmp_path / "other-aws", account="210987654321") as endpoint:
-        wrong = project.destroy("--skip-preview", env={"AWS_ENDPOINT_URL": endpoint}).expect(255)
+    with running_aws(tmp_path, account="210987654321") as other:
+        wrong = project.destroy("--skip-preview", env={"AWS_ENDPOINT_URL": other.endpoint}).expect(255)
     assert "210987654321" in wrong.output
     assert "123456789012" in wrong.output
     assert "Traceback" not in wrong.output

@@ -302,3 +302,8 @@ def test_only_instances_in_service_are_load_balancer_targets(aws):
     assert targets() == [first]
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
     assert targets() == []
+
+
+def test_a_grace_period_of_zero_stays_zero(aws):
+    assert aws.view(aws.group(HealthCheckGracePeriod=0))["HealthCheckGracePeriod"] == 0
+    assert aws.view(aws.group(HealthCheckGracePeriod=120))["HealthCheckGracePeriod"] == 120
