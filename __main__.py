@@ -1,8 +1,14 @@
 """The stack: reads `nodepools:cluster` and `nodepools:pools`, builds one BlueGreenNodePool for each pool."""
 
+import sys
+
 import pulumi
 
 from pulumi_nodepools import BlueGreenNodePool, BlueGreenNodePoolArgs, ClusterArgs, ConfigError, DrainerAccess, load
+
+ALREADY_SHOWN = 32
+"""Exit code by which a program tells Pulumi's Python host that the user has seen why it stopped. With any other one the
+host adds an error of its own that says nothing."""
 
 
 def main() -> None:
@@ -22,5 +28,6 @@ def main() -> None:
 
 try:
     main()
-except ConfigError as error:
-    raise pulumi.RunError(str(error)) from None
+except (ConfigError, pulumi.RunError) as error:
+    pulumi.log.error(str(error))
+    sys.exit(ALREADY_SHOWN)

@@ -162,7 +162,7 @@ def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any
 
 
 def _version_rules(at: Sequence[object], active: object, versions: Mapping[Any, Any]) -> Iterator[Problem]:
-    if isinstance(active, str) and versions and active not in versions:
+    if _is_name(active) and versions and active not in versions:
         listed = ", ".join(checks.shown(str(version)) for version in versions)
         text = f"{checks.shown(active)} is not listed under versions; listed: {listed}"
         yield path((*at, "active")), f"{text}; add it there, or set active to one of these"
@@ -235,6 +235,14 @@ def _collisions(pools: Mapping[Any, Any]) -> list[Problem]:
                 problems.append((here, f"has the same full name as {seen[combined]} ({combined}); rename one of them"))
             seen[combined] = here
     return problems
+
+
+def _is_name(value: object) -> bool:
+    """A value that is no name at all is reported as that, and not as missing from a list too."""
+    try:
+        return bool(checks.name("version name", value))
+    except ValueError:
+        return False
 
 
 def _map(value: object) -> Mapping[Any, Any]:

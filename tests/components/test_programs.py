@@ -9,6 +9,7 @@ import pulumi
 import pytest
 import yaml
 
+from pulumi_nodepools import NodePoolsError
 from tests.components.conftest import SUBNETS
 from tests.components.engine import Recording, run
 
@@ -61,21 +62,33 @@ def test_a_stack_without_pools_keeps_the_rights_that_removal_needs(surveyed) -> 
     assert not recorded.of(":Group")
 
 
-def test_bad_configuration_ends_the_program_with_one_message(surveyed) -> None:
+def stopped(config: dict[str, Any], caplog: pytest.LogCaptureFixture) -> str:
+    """The one error with which the stack's program ends."""
+    with pytest.raises(SystemExit) as ended:
+        run_program(ROOT / "__main__.py", config)
+    assert ended.value.code == 32, "any other code makes the host add an error of its own"
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    return record.getMessage()
+
+
+def test_bad_configuration_ends_the_program_with_one_message(surveyed, caplog) -> None:
     asked = surveyed()
     config = prod()
     config["nodepools:pools"]["worker"]["active"] = "9.9.9"
-    with pytest.raises(pulumi.RunError, match=r'pools\.worker\.active: "9\.9\.9" is not listed'):
-        run_program(ROOT / "__main__.py", config)
+    assert 'pools.worker.active: "9.9.9" is not listed' in stopped(config, caplog)
     assert asked == [], "nothing is looked at before the configuration is right"
 
 
-def test_a_missing_region_is_named(surveyed) -> None:
+def test_a_failed_look_at_the_cluster_ends_the_program_with_one_message(surveyed, caplog) -> None:
+    surveyed(error=NodePoolsError("cluster prod did not answer"))
+    assert stopped(prod(), caplog) == "cluster prod did not answer"
+
+
+def test_a_missing_region_is_named(surveyed, caplog) -> None:
     surveyed()
     config = prod()
     del config["aws:region"]
-    with pytest.raises(pulumi.RunError, match="aws:region"):
-        run_program(ROOT / "__main__.py", config)
+    assert "aws:region" in stopped(config, caplog)
 
 
 def test_example_of_a_pool_in_another_stack(surveyed) -> None:

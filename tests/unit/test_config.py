@@ -217,6 +217,11 @@ def test_one_mistake_is_one_line_with_path_value_and_fix(path, value, words) -> 
     assert words in found[0]
 
 
+def test_an_active_that_is_no_name_is_reported_once() -> None:
+    (found,) = problems(edited(((*POOL, "active"), 9)))
+    assert found.startswith("pools.worker.active: 9 is not text")
+
+
 def test_a_second_listed_version_is_refused_with_the_way_to_go() -> None:
     second = {"imageId": "ami-0bbbbbbbbbbb77190", "osFamily": "el7"}
     assert problems(edited(((*POOL, "versions", "7.7.1908"), second))) == [
