@@ -175,7 +175,8 @@ def _take(client: Client, name: str, current: dict[str, Any] | None, timing: Tim
         "renewTime": _now(),
         "leaseTransitions": ((current or {}).get("spec", {}).get("leaseTransitions") or 0) + (1 if current else 0),
     }
-    return _unless_raced(lambda: _write(client, name, current, spec))
+    taken: dict[str, Any] | None = _unless_raced(lambda: _write(client, name, current, spec))
+    return taken
 
 
 def _write(client: Client, name: str, current: dict[str, Any] | None, spec: dict[str, Any]) -> Any:
