@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -205,6 +206,8 @@ def _only_builder(path: Path) -> Iterator[None]:
 
 def main() -> int:
     begun = time.monotonic()
+    # A CI job that is cancelled gets SIGTERM: the compiler must end with us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     lacking = missing_tools()
     if lacking:
         print("missing on this machine:\n  " + "\n  ".join(lacking), file=sys.stderr)

@@ -79,6 +79,8 @@ def module_folder(module: str, dependency: str, environ: Mapping[str, str]) -> P
 def build(program: Program, target: Path, *, step: str, environ: Mapping[str, str]) -> None:
     """Build to a temporary name beside `target` and rename: whoever finds the file finds it whole."""
     go = check_go(program.module, environ)
+    for stale in target.parent.glob(f".{target.name}.*"):  # of a builder that was killed; the caller holds the lock
+        stale.unlink()
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     command = [go, "build", "-mod=readonly", "-trimpath", "-ldflags", f"-s -w {program.link}".strip()]
     command += ["-tags", program.tags] if program.tags else []
