@@ -17,6 +17,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.utils import utcnow
 
 from sandbox.aws.switches import Switches
+from sandbox.aws.world import template_arguments
 
 # Any: moto's annotations describe its own classes, not the ones that are put in their place here.
 models: Any = importlib.import_module("moto.autoscaling.models")
@@ -154,7 +155,7 @@ class Group(models.FakeAutoScalingGroup):  # type: ignore[misc]
         }
         if self.ec2_launch_template is not None:
             version = self.ec2_launch_template.get_version(self.launch_template_version)
-            arguments.update(_template_arguments(version))
+            arguments.update(template_arguments(version))
             tags = {**self.instance_tags, **tags}
         reservation = self.ec2_backend.run_instances(
             self.image_id, 1, self.user_data, self.security_groups, tags={"instance": tags}, **arguments
@@ -286,18 +287,3 @@ class Group(models.FakeAutoScalingGroup):  # type: ignore[misc]
         activity.update(StatusCode=status, Progress=100, EndTime=utcnow())
         if message is not None:
             activity["StatusMessage"] = message
-
-
-def _template_arguments(version: Any) -> dict[str, Any]:
-    """What an instance takes from its template and moto forgets: the exact version, metadata options, interfaces."""
-    data = version.data
-    interface = (data.get("NetworkInterfaces") or [{}])[0]
-    arguments: dict[str, Any] = {
-        "launch_template": {"LaunchTemplateId": version.template.id, "Version": version.number},
-        "metadata_options": data.get("MetadataOptions") or {},
-        "security_group_ids": list(interface.get("Groups") or data.get("SecurityGroupIds") or []),
-        "ebs_optimized": bool(data.get("EbsOptimized")),
-    }
-    if "AssociatePublicIpAddress" in interface:
-        arguments["associate_public_ip"] = interface["AssociatePublicIpAddress"] in (True, "true")
-    return arguments

@@ -1,4 +1,4 @@
-"""What exists in the simulated account from the start: network, security group, images, the join token parameter.
+"""What the simulated account has from the start (network, images, join token), and bridges over gaps in moto's EC2.
 
 Ids are fixed so that the stack files of the examples and of the demo name them literally.
 """
@@ -98,3 +98,18 @@ def install(switches: Switches) -> None:
     launch_templates.LaunchTemplate.create_version = create
     # moto copies the tags when the template is made and shows that copy for ever.
     launch_templates.LaunchTemplate.tags = property(lambda template: template.get_tags(), lambda _template, _copy: None)
+
+
+def template_arguments(version: Any) -> dict[str, Any]:
+    """What an instance takes from its template and moto forgets: the exact version, metadata options, interfaces."""
+    data = version.data
+    interface = (data.get("NetworkInterfaces") or [{}])[0]
+    arguments: dict[str, Any] = {
+        "launch_template": {"LaunchTemplateId": version.template.id, "Version": version.number},
+        "metadata_options": data.get("MetadataOptions") or {},
+        "security_group_ids": list(interface.get("Groups") or data.get("SecurityGroupIds") or []),
+        "ebs_optimized": bool(data.get("EbsOptimized")),
+    }
+    if "AssociatePublicIpAddress" in interface:
+        arguments["associate_public_ip"] = interface["AssociatePublicIpAddress"] in (True, "true")
+    return arguments
