@@ -26,6 +26,7 @@ def _paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PATHS = [path for path in _paths(prod()) if path]
 
 
+@settings(deadline=None)
 @given(ANYTHING, ANYTHING)
 def test_arbitrary_data_is_refused_or_read(cluster, pools) -> None:
     with suppress(ConfigError):
@@ -49,6 +50,7 @@ def test_a_stack_with_one_value_replaced_is_refused_or_read(path, value) -> None
     assert "pydantic" not in message
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_a_version_name_is_either_safe_everywhere_or_refused(name) -> None:
     raw = prod()
