@@ -49,7 +49,7 @@ def pacing_holds(sim):
         assert sim.ready(app) >= app.replicas - allowed, f"{app} lost more than {allowed}"
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(apps=st.lists(APPS, min_size=1, max_size=4).map(named), old=st.integers(1, 5), seed=st.integers(0, 2**32))
 def test_every_pod_leaves_once_and_no_bound_is_ever_broken(apps, old, seed):
     sim = Sim(apps, old, random.Random(seed), SETTINGS)

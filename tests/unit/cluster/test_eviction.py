@@ -1,0 +1,67 @@
+"""What is sent for an eviction or a taint, and how answers are read."""
+
+import json
+
+from pulumi_nodepools.cluster import eviction
+from pulumi_nodepools.cluster.client import Response
+from pulumi_nodepools.drain.events import Evict
+from pulumi_nodepools.drain.model import NodeView, Taint
+from pulumi_nodepools.errors import ClusterUnreachableError
+from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
+
+POD = Evict("ns", "db-0", "uid-1", "node")
+
+
+class FakeClient:
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def request(self, method, path, **options):
+        self.asked.append((method, path, options.get("body")))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        status, body, *headers = answer
+        return Response(status, headers[0] if headers else {}, json.dumps(body).encode())
+
+
+def test_an_eviction_names_the_uid_and_leaves_the_grace_to_the_pod():
+    client = FakeClient((201, {}))
+    assert eviction.evict(client, POD).code == 201
+    ((method, path, body),) = client.asked
+    assert (method, path) == ("POST", "/api/v1/namespaces/ns/pods/db-0/eviction")
+    assert body["deleteOptions"] == {"preconditions": {"uid": "uid-1"}}
+
+
+def test_causes_texts_and_waits_are_read():
+    body = {
+        "reason": "TooManyRequests",
+        "message": "Cannot evict pod",
+        "details": {
+            "retryAfterSeconds": 10,
+            "causes": [{"reason": "DisruptionBudget", "message": "needs 2 healthy pods and has 1 currently"}],
+        },
+    }
+    answer = eviction.evict(FakeClient((429, body, {"Retry-After": "7"})), POD)
+    assert answer.causes == ("DisruptionBudget",)
+    assert answer.retry_after == 10
+    assert answer.message == "Cannot evict pod needs 2 healthy pods and has 1 currently"
+
+
+def test_a_lost_answer_is_an_answer_of_its_own():
+    assert eviction.evict(FakeClient(ClusterUnreachableError("reset")), POD).code == 0
+
+
+def test_a_taint_keeps_the_others_and_is_tried_again_on_a_newer_node():
+    view = NodeView(name="n", resource_version="1", taints=(Taint("gpu", "NoExecute", "yes", "2026-01-01T00:00:00Z"),))
+    other = {"key": "x", "effect": "NoSchedule"}
+    newer = {"metadata": {"name": "n", "resourceVersion": "2"}, "spec": {"taints": [other]}}
+    client = FakeClient((409, {}), (200, newer), (200, {}))
+    assert eviction.taint(client, view, "pool/v1").code == 200
+    first, _, last = [body for _, _, body in client.asked]
+    ours = {"key": DRAINING_TAINT, "effect": "PreferNoSchedule"}
+    gpu = {"key": "gpu", "effect": "NoExecute", "value": "yes", "timeAdded": "2026-01-01T00:00:00Z"}
+    assert first["spec"]["taints"] == [gpu, ours]
+    assert first["metadata"] == {"annotations": {OWNER_ANNOTATION: "pool/v1"}, "resourceVersion": "1"}
+    assert last["spec"]["taints"] == [other, ours]
+    assert last["metadata"]["resourceVersion"] == "2"

@@ -1,0 +1,102 @@
+"""A watcher goes on where it was, lists again when it must, and says what is gone."""
+
+import json
+import queue
+
+import pytest
+
+from pulumi_nodepools.cluster.watch import RESOURCES, Failed, Ready, Watcher
+from pulumi_nodepools.drain.events import Gone, Relisted, Seen
+from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
+
+PODS = RESOURCES[0]
+
+
+def pod(name, version, **spec):
+    meta = {"name": name, "namespace": "ns", "uid": f"uid-{name}", "resourceVersion": version}
+    return {"metadata": meta, "spec": spec, "status": {"phase": "Running"}}
+
+
+def line(kind, thing):
+    return json.dumps({"type": kind, "object": thing}).encode()
+
+
+class FakeClient:
+    """Plays scripts: each list or watch takes the next; an exception in a script is raised there."""
+
+    def __init__(self, lists, watches):
+        self.lists, self.watches, self.versions = list(lists), list(watches), []
+
+    def list_raw(self, path, **query):
+        script = self.lists.pop(0)
+        if isinstance(script, Exception):
+            raise script
+        yield json.dumps(script).encode()
+
+    def watch_lines(self, path, *, resource_version, timeout_seconds, opened):
+        self.versions.append(resource_version)
+        if not self.watches:
+            raise AccessDeniedError("end of the script")
+        for step in self.watches.pop(0):
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+
+def listed(version, *pods):
+    return {"metadata": {"resourceVersion": version}, "items": list(pods)}
+
+
+def told(client):
+    """What a watcher says until the script ends."""
+    inbox = queue.SimpleQueue()
+    watcher = Watcher(client, PODS, inbox.put)
+    watcher.start()
+    watcher.join(20)
+    assert not watcher.is_alive()
+    found = []
+    while not inbox.empty():
+        found.append(inbox.get())
+    assert isinstance(found[-1], Failed)
+    assert found[-1].fatal
+    return found[:-1]
+
+
+def test_a_list_then_changes_in_order():
+    client = FakeClient(
+        [listed("5", pod("a", "3"))],
+        [[line("ADDED", pod("b", "6")), line("DELETED", pod("a", "7"))]],
+    )
+    events = told(client)
+    assert [type(event) for event in events] == [Seen, Relisted, Ready, Seen, Gone]
+    assert events[1].keys == {"uid-a"}
+    assert events[4] == Gone("pods", "uid-a")
+
+
+def test_a_dropped_watch_goes_on_from_the_last_version_seen_bookmarks_included():
+    bookmark = line("BOOKMARK", {"metadata": {"resourceVersion": "40"}, "spec": {}})
+    client = FakeClient(
+        [listed("5")],
+        [[line("ADDED", pod("a", "8")), ClusterUnreachableError("reset")], [bookmark], []],
+    )
+    events = told(client)
+    assert client.versions == ["5", "8", "40", "40"]
+    assert sum(isinstance(event, Relisted) for event in events) == 1
+    assert [event.fatal for event in events if isinstance(event, Failed)] == [False]
+
+
+@pytest.mark.parametrize(
+    "expiry",
+    [ApiError("too old", status=410), line("ERROR", {"kind": "Status", "code": 410, "message": "too old"})],
+)
+def test_an_expired_version_means_listing_again_and_saying_what_is_gone(expiry):
+    client = FakeClient([listed("5", pod("a", "3")), listed("9", pod("b", "8"))], [[expiry], []])
+    events = told(client)
+    relists = [event for event in events if isinstance(event, Relisted)]
+    assert [event.keys for event in relists] == [{"uid-a"}, {"uid-b"}]
+    assert sum(isinstance(event, Ready) for event in events) == 1
+
+
+def test_a_server_that_is_away_at_first_is_asked_again():
+    client = FakeClient([ClusterUnreachableError("refused"), listed("5")], [[]])
+    assert any(isinstance(event, Ready) for event in told(client))
