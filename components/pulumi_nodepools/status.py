@@ -64,6 +64,7 @@ def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dic
                 "serving": version == record.serving,
                 "frozen": version in frozen,
             }
-            for version in sorted({*nodes, *frozen, *serving})
+            # The record remembers a frozen group until the next gate, also after the engine has deleted it.
+            for version in sorted({*nodes, *serving})
         ],
     }

@@ -89,6 +89,17 @@ def resize(session: Session, name: str, *, minimum: int, maximum: int) -> None:
     )
 
 
+def scale(session: Session, name: str, desired: int) -> None:
+    """Set the desired capacity of a group, within its limits."""
+    session.call(
+        "autoscaling",
+        "set_desired_capacity",
+        AutoScalingGroupName=name,
+        DesiredCapacity=desired,
+        HonorCooldown=False,
+    )
+
+
 def suspend_launch(session: Session, name: str) -> None:
     """Stop the group from starting instances."""
     session.call("autoscaling", "suspend_processes", AutoScalingGroupName=name, ScalingProcesses=["Launch"])

@@ -65,6 +65,20 @@ def judge(
     return Verdict(total, ready, lacks)
 
 
+def top_up(groups: Sequence[GroupView], wanted: int) -> dict[str, int]:
+    """The desired capacities that bring the groups to `wanted` nodes, as evenly as their limits allow.
+
+    Only groups that must grow are named; the sum stays below `wanted` if the limits do not allow it.
+    """
+    sizes = {group.name: group.desired for group in groups}
+    while sum(sizes.values()) < wanted:
+        growing = [group for group in groups if sizes[group.name] < group.max]
+        if not growing:
+            break
+        sizes[min(growing, key=lambda group: (sizes[group.name], group.name)).name] += 1
+    return {group.name: sizes[group.name] for group in groups if sizes[group.name] > group.desired}
+
+
 def instance_of(node: Mapping[str, Any]) -> str:
     """The EC2 instance id in the node's providerID (`aws:///<zone>/<instance>`); empty if it has none."""
     provider: str = node.get("spec", {}).get("providerID") or ""

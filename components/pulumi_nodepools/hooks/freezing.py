@@ -53,6 +53,15 @@ def thaw(session: Session, record: PoolRecord, version: str) -> list[str]:
     return thawed
 
 
+def prune(session: Session, record: PoolRecord) -> None:
+    """Forget groups that no longer exist, or exist anew under their name."""
+    known = record.load().frozen
+    views = groups.describe(session, sorted(known))
+    gone = [name for name, was in known.items() if name not in views or views[name].arn != was.arn]
+    if gone:
+        record.update(lambda now: replace(now, frozen=_without(now.frozen, gone)))
+
+
 def release_floor(session: Session, record: PoolRecord, version: str) -> None:
     """Give the serving version its own minimum back once nothing moves onto it any more."""
     thaw(session, record, version)

@@ -23,7 +23,7 @@ from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.errors import ApiError, AwsError, ClusterUnreachableError, ConfigError, GateError, HeldError
 from pulumi_nodepools.hooks import freezing
-from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge
+from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge, top_up
 from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
@@ -144,7 +144,7 @@ class _Gate:
         return node.labels.get(POOL_LABEL) == place.pool and node.labels.get(VERSION_LABEL) == place.version
 
     def _look(self) -> Verdict:
-        views = self._views()
+        views = self._topped_up(self._views())
         self._stop_hopeless(views)
         nodes = list_nodes(self.client)
         verdict = judge(views, nodes, (), self.gate.wanted)
@@ -163,6 +163,27 @@ class _Gate:
                 f"{self.gate.place.region}; run `pulumi refresh` and `pulumi up` to create it again"
             )
         return list(found.values())
+
+    def _topped_up(self, views: list[GroupView]) -> list[GroupView]:
+        """The groups, grown to what the serving version has *now*: it may have been scaled since the plan."""
+        place, record = self.gate.place, self.record.load()
+        if record.serving in {None, place.version}:
+            return views
+        live = sum(view.desired for view in groups.describe(self.session, record.serving_groups).values())
+        sizes = top_up(views, live)
+        if sum(sizes.get(view.name, view.desired) for view in views) < live:
+            raise GateError(
+                f"{place.title} may have at most {sum(view.max for view in views)} nodes (size.max), but "
+                f"{place.pool} {record.serving}, which serves, has {live} now; raise size.max, or scale the pool down, "
+                "and run `pulumi up` again"
+            )
+        if sizes:
+            self.lease.check()
+            for name, size in sizes.items():
+                groups.scale(self.session, name, size)
+            self.engine.info(place.urn, f"{place.title}: grown to {live} nodes, as many as {record.serving} has now")
+            return self._views()
+        return views
 
     def _stop_hopeless(self, views: Sequence[GroupView]) -> None:
         """After max(2, N) failed launches more of them will not help: stop the relaunching and say why."""
@@ -207,6 +228,7 @@ class _Gate:
 
     def _finish(self, verdict: Verdict) -> None:
         self.lease.check()
+        freezing.prune(self.session, self.record)
         place = self.gate.place
         evidence = {"version": place.version, "nodes": verdict.ready, "minimumKernel": self.gate.wanted.minimum_kernel}
         self.record.update(

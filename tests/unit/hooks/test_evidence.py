@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_nodepools.aws.groups import GroupView, Instance
-from pulumi_nodepools.hooks.evidence import Wanted, judge, kernel_at_least
+from pulumi_nodepools.hooks.evidence import Wanted, judge, kernel_at_least, top_up
 
 WANTED = Wanted("worker", "v2", "3.10.0-1062.4.1", ("cgroup.memory=nokmem",))
 
@@ -93,3 +93,15 @@ def test_an_instance_on_its_way_out_counts_for_nothing():
 )
 def test_kernels_are_compared_number_by_number(version, floor, enough):
     assert kernel_at_least(version, floor) is enough
+
+
+def _sized(name, desired, maximum):
+    return GroupView(name, f"arn:{name}", 0, maximum, desired, (), ())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sizes"),
+    [(3, {}), (2, {}), (6, {"a": 3}), (8, {"a": 4, "b": 4}), (99, {"a": 5, "b": 4})],
+)
+def test_growing_is_even_and_within_limits(wanted, sizes):
+    assert top_up([_sized("a", 1, 5), _sized("b", 3, 4)], wanted) == sizes

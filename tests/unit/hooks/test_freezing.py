@@ -98,3 +98,12 @@ def test_other_versions_stay_frozen(session, make_group, record):
     freezing.freeze(session, record, "v1", [_view(session)])
     assert freezing.thaw(session, record, "v2") == []
     assert _sizes(session) == (2, 2, 2)
+
+
+def test_groups_that_are_gone_are_forgotten_and_others_kept(session, make_group, record):
+    make_group()
+    freezing.freeze(session, record, "v1", [_view(session)])
+    gone = Frozen("arn:gone", "v0", 1, 2, 1, ("Launch",))
+    record.update(lambda now: type(now)(now.pool, frozen={**now.frozen, "prod-worker-v0": gone}))
+    freezing.prune(session, record)
+    assert set(record.load().frozen) == {NAME}

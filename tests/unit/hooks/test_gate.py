@@ -201,3 +201,37 @@ def test_deleting_the_gate_clears_who_serves(world):
     gate.clear_serving(world.props, Told())
     assert world.record.load().serving is None
     assert threading.active_count() < 20
+
+
+def _serving(world, desired):
+    world.session.call(
+        "autoscaling",
+        "create_auto_scaling_group",
+        AutoScalingGroupName="prod-worker-v1",
+        LaunchTemplate={"LaunchTemplateName": "template", "Version": "1"},
+        MinSize=0,
+        MaxSize=20,
+        DesiredCapacity=desired,
+        AvailabilityZones=["us-west-2a"],
+    )
+    world.record.update(lambda now: replace(now, serving="v1", serving_groups=("prod-worker-v1",)))
+
+
+def test_a_pool_that_grew_since_the_plan_is_followed(world):
+    _serving(world, 4)
+
+    def join(_line):
+        for one in groups.describe(world.session, [NAME])[NAME].instances:
+            if f"/api/v1/nodes/node-{one.id}" not in world.cluster.objects:
+                world.cluster.add_node(f"node-{one.id}", one.id, pool="worker", version="v2")
+
+    gate.pass_gate(world.props, Told(join))
+    assert groups.describe(world.session, [NAME])[NAME].desired == 4
+    assert world.record.load().evidence["gate"]["nodes"] == 4
+
+
+def test_a_pool_that_outgrew_the_new_versions_limit_is_refused(world):
+    _serving(world, 6)
+    with pytest.raises(GateError, match=r"at most 5 nodes \(size.max\), but worker v1, which serves, has 6 now"):
+        gate.pass_gate(world.props, Told())
+    assert groups.describe(world.session, [NAME])[NAME].desired == 2
