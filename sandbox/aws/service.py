@@ -163,13 +163,14 @@ class Response(responses.AutoScalingResponse):  # type: ignore[misc]
         desired = self._get_int_param("DesiredCapacity")
         if low > high:
             raise ValidationError(f"Max bound, {high}, must be greater than or equal to min bound, {low}")
+        kept = min(max(group.desired_capacity or 0, low), high)
         if desired is None:
-            group.desired_capacity = min(max(group.desired_capacity or 0, low), high)
+            group.desired_capacity = kept
         else:
             _check_desired(desired, low, high)
         result: ActionResult = super().update_auto_scaling_group()
         if desired is None:  # moto compares with the instances it has, we with the capacity wanted
-            group.desired_capacity = min(max(group.desired_capacity or 0, low), high)
+            group.desired_capacity = kept
         group.reconcile()
         return result
 

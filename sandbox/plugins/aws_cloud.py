@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -84,6 +85,7 @@ class Cloud:
         )
         self._endpoints = {k: v for each in settings.get("endpoints", []) for k, v in each.items()}
         self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
         for role in settings.get("assumeRoles", []):
             self._assume(role)
 
@@ -98,14 +100,15 @@ class Cloud:
         return dict((self.settings.get("defaultTags") or {}).get("tags") or {})
 
     def client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self.session.client(
-                service,
-                region_name=self.region,
-                endpoint_url=self._endpoints.get(service),
-                config=Config(retries={"mode": "standard", "max_attempts": 3}),
-            )
-        return self._clients[service]
+        with self._lock:  # clients are thread-safe, making them is not
+            if service not in self._clients:
+                self._clients[service] = self.session.client(
+                    service,
+                    region_name=self.region,
+                    endpoint_url=self._endpoints.get(service),
+                    config=Config(retries={"mode": "standard", "max_attempts": 3}),
+                )
+            return self._clients[service]
 
     def account(self) -> str:
         with doing("retrieving AWS account details"):

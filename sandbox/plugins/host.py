@@ -165,7 +165,7 @@ class Plugin(api.Provider):
             return api.ReadResponse("")
         # As the real providers: a refresh renews the inputs that the program gave, an import takes all.
         kept = [key for key in (inputs or kind.inputs) if key in found]
-        fresh = {key: found[key] for key in kept}
+        fresh = {key: given_part(inputs.get(key), found[key], kind.inputs.get(key)) for key in kept}
         return api.ReadResponse(request.resource_id, wrap_map(found), wrap_map(fresh))
 
     async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
@@ -194,6 +194,13 @@ class Plugin(api.Provider):
 def _token(qualified: str) -> str:
     """A resource's own type: the type in a URN names those of its parents before it."""
     return qualified.rpartition("$")[2]
+
+
+def given_part(given: Any, found: Any, shape: Shape) -> Any:
+    """What of `found` the program wrote: the fields that it gave of an object, all of a map, a list or a value."""
+    if isinstance(given, dict) and isinstance(found, dict) and isinstance(shape, dict) and "*" not in shape:
+        return {key: given_part(given[key], found[key], shape.get(key)) for key in given if key in found}
+    return found
 
 
 def _tops(paths: Sequence[str]) -> set[str]:

@@ -26,14 +26,14 @@ class Engine:
 
     def preview(self, token: str, name: str, news: dict[str, Any]) -> dict[str, Any]:
         inputs, failures = self.check(token, name, news)
-        assert not failures
+        assert not failures, failures
         answer = asyncio.run(self.plugin.create(api.CreateRequest(urn(token, name), wrap_map(inputs), 0, True)))
         assert not answer.resource_id
         return plain_map(answer.properties)
 
     def create(self, token: str, name: str, news: dict[str, Any]) -> "Resource":
         inputs, failures = self.check(token, name, news)
-        assert not failures
+        assert not failures, failures
         answer = asyncio.run(self.plugin.create(api.CreateRequest(urn(token, name), wrap_map(inputs), 0, False)))
         assert answer.resource_id
         return Resource(self, token, name, answer.resource_id, state=plain_map(answer.properties), inputs=inputs)
@@ -51,7 +51,7 @@ class Resource:
     def diff(self, news: dict[str, Any], ignore: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
         """(changed properties, those of them that replace)."""
         inputs, failures = self.engine.check(self.token, self.name, news, self.inputs)
-        assert not failures
+        assert not failures, failures
         request = api.DiffRequest(
             urn(self.token, self.name), self.id, wrap_map(self.state), wrap_map(inputs), list(ignore)
         )
@@ -62,7 +62,7 @@ class Resource:
 
     def update(self, news: dict[str, Any], ignore: tuple[str, ...] = (), preview: bool = False) -> dict[str, Any]:
         inputs, failures = self.engine.check(self.token, self.name, news, self.inputs)
-        assert not failures
+        assert not failures, failures
         request = api.UpdateRequest(
             urn(self.token, self.name), self.id, wrap_map(self.state), wrap_map(inputs), 0, list(ignore), preview
         )

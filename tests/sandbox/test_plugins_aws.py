@@ -225,8 +225,12 @@ def test_group_whose_processes_cannot_be_suspended_is_still_known(engine, aws, l
 @pytest.mark.sandbox
 def test_refresh_reads_tags_sizes_and_suspended_processes(engine, aws, lt):
     tags = [{"key": "nodepools.dev/pool", "value": "worker", "propagateAtLaunch": True}]
-    made = engine.create(GROUP, "g", group_inputs(aws, lt, desiredCapacity=2, tags=tags))
+    inputs = group_inputs(aws, lt, desiredCapacity=2, tags=tags, healthCheckGracePeriod=0)
+    made = engine.create(GROUP, "g", inputs)
+    assert made.refresh()
     inputs = dict(made.inputs)
+    assert inputs["healthCheckGracePeriod"] == 0
+    assert set(inputs["launchTemplate"]) == {"id", "version"}
     assert made.diff(inputs) == ([], [])
     aws.autoscaling.suspend_processes(AutoScalingGroupName=made.id, ScalingProcesses=list(PROCESSES))
     aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=made.id, MinSize=2, MaxSize=2)
