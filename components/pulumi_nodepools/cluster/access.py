@@ -6,6 +6,7 @@ client.py's business.
 
 import base64
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,10 @@ class Credentials:
     seconds: float | None
 
 
+_LOADING = threading.Lock()
+"""The official loader shares certificate files between calls, and hands out the name of one before it is written."""
+
+
 def load(access: Access, *, timeout: float) -> Credentials:
     """Make credentials for `access` now; AccessDeniedError or ClusterUnreachableError say what is missing."""
     return _from_eks(access, timeout) if access.kind == "eks" else _from_kubeconfig(access)
@@ -93,12 +98,13 @@ def _from_kubeconfig(access: Access) -> Credentials:
 
     configuration = client.Configuration()
     try:
-        config.load_kube_config(  # type: ignore[no-untyped-call]
-            config_file=access.kubeconfig(),
-            context=access.context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+        with _LOADING:
+            config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=access.kubeconfig(),
+                context=access.context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
     except config.ConfigException as error:
         raise ClusterUnreachableError(
             f"cannot use {access.describe()}: {error}; set KUBECONFIG or access.path to a valid kubeconfig"
@@ -164,9 +170,14 @@ def _eks_token(session: Any, cluster_name: str) -> str:
 def _eks_configuration(cluster: Mapping[str, Any], token: str) -> Any:
     from kubernetes import client  # noqa: PLC0415
 
-    configuration = client.Configuration(
-        host=cluster["endpoint"], ca_cert_data=base64.b64decode(cluster["certificateAuthority"]["data"]).decode()
-    )
+    try:
+        authority = base64.b64decode(cluster["certificateAuthority"]["data"]).decode("ascii")
+        configuration = client.Configuration(host=cluster["endpoint"], ca_cert_data=authority)
+    except (KeyError, ValueError):
+        raise ClusterUnreachableError(
+            f"EKS cluster {cluster.get('name')} has no endpoint or certificate authority yet "
+            f"(status {cluster.get('status')}); wait until it is ACTIVE"
+        ) from None
     configuration.api_key["BearerToken"] = f"Bearer {token}"
     return configuration
 
