@@ -37,6 +37,12 @@ class Run:
             raise AssertionError(f"expected exit code {code}, got {self.code}:\n{self.output}")
         return self
 
+    def fails(self) -> "Run":
+        """Return self if the command failed; raise with its whole output if not. Releases differ in the code."""
+        if self.code not in {1, 255}:
+            raise AssertionError(f"expected a failure, got exit code {self.code}:\n{self.output}")
+        return self
+
 
 class Project:
     """A copy of the project in `folder`, with its own stack, driven through the command line a user would type."""

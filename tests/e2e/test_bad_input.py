@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 def _refused(run: Run, *words: str) -> None:
-    run.expect(255)
+    run.fails()
     for word in words:
         assert word in run.output, run.output
     assert "Traceback" not in run.output
@@ -60,7 +60,7 @@ def test_what_the_user_wrote_is_refused_by_field_value_and_fix(
 
 def test_yaml_that_is_none_is_the_engines_own_error(project: Project, cloud: Cloud) -> None:
     project.config_file.write_text(project.config_file.read_text() + "\n  }: [")
-    failed = project.up("--skip-preview").expect(255)
+    failed = project.up("--skip-preview").fails()
     assert "Pulumi.prod.yaml" in failed.output
     assert not cloud.groups("input")
 
@@ -117,7 +117,7 @@ def test_a_changed_version_is_refused_as_immutable(project: Project, cloud: Clou
     project.up("--skip-preview").expect()
     project.edit(_set("versions", NEW, "imageId", value="ami-0cccccccccccccccc"))
     for run in (project.preview(), project.up("--skip-preview")):
-        assert run.code == 255
+        run.fails()
         assert f"version {NEW} is immutable" in run.output
         assert "ami-0bbbbbbbbbbb77190" in run.output
     group = cloud.groups("input")[NEW]

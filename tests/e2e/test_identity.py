@@ -15,7 +15,7 @@ def test_destroy_is_refused_with_the_wrong_account_or_cluster(cloud: Cloud, make
     project.up("--skip-preview").expect()
 
     with running_aws(tmp_path, account="210987654321") as other:
-        wrong = project.destroy("--skip-preview", env={"AWS_ENDPOINT_URL": other.endpoint}).expect(255)
+        wrong = project.destroy("--skip-preview", env={"AWS_ENDPOINT_URL": other.endpoint}).fails()
     assert "210987654321" in wrong.output
     assert "123456789012" in wrong.output
     assert "Traceback" not in wrong.output
@@ -26,13 +26,13 @@ def test_destroy_is_refused_with_the_wrong_account_or_cluster(cloud: Cloud, make
     elsewhere["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     broken = tmp_path / "kubeconfig"
     broken.write_text(yaml.safe_dump(elsewhere))
-    unreachable = project.destroy("--skip-preview", env={"KUBECONFIG": str(broken)}).expect(255)
+    unreachable = project.destroy("--skip-preview", env={"KUBECONFIG": str(broken)}).fails()
     assert "127.0.0.1:1" in unreachable.output
     assert cloud.groups("safe")[OLD]["DesiredCapacity"] == 2
 
     cloud.deployment("last", "safe", replicas=2)
     try:
-        refused = project.destroy("--skip-preview").expect(255)
+        refused = project.destroy("--skip-preview").fails()
         assert f"{names.DRAIN_SKIP_VARIABLE}=prod/safe/{OLD}" in refused.output, "the refusal says how to go on"
         assert cloud.groups("safe")[OLD]["DesiredCapacity"] == 2
         assert cloud.schedulable("safe", OLD) == 2, "refused before anything was touched"

@@ -22,7 +22,7 @@ def test_a_blocked_drain_spares_the_group_and_the_next_up_resumes(cloud: Cloud, 
     cloud.deployment("stuck", "web", replicas=2, budget={"maxUnavailable": 0})
     try:
         project.edit(activate("web", NEW, NEW_SPEC))
-        blocked = project.up("--skip-preview").expect(255)
+        blocked = project.up("--skip-preview").fails()
         assert "stuck" in blocked.output
         assert "maxUnavailable" in blocked.output
         assert "Traceback" not in blocked.output
@@ -60,7 +60,7 @@ def test_a_bad_image_leaves_the_old_version_serving_and_thawed(cloud: Cloud, mak
     project.edit(activate("bad", NEW, BAD_SPEC))
 
     for flags in (["--skip-preview"], ["--skip-preview", "--continue-on-error"]):
-        failed = project.up(*flags).expect(255)
+        failed = project.up(*flags).fails()
         assert "abandon" in failed.output.lower()
         assert re.search(r"\bi-[0-9a-f]{8,}", failed.output), "the gate names the instances"
         assert "Traceback" not in failed.output
