@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from pulumi_nodepools import names
-from tests.sandbox.aws_case import running_aws
 from tests.e2e.conftest import OLD, Cloud
+from tests.sandbox.aws_case import running_aws
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
