@@ -1,6 +1,7 @@
 """Bad input and a bad world, with the real engine: one clear error, and nothing was changed."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,8 @@ def _refused(run: Run, *words: str) -> None:
     for word in words:
         assert word in run.output, run.output
     assert "Traceback" not in run.output
-    assert run.output.count("error:") == 1, run.output
+    diagnostics = run.output.rpartition("Diagnostics:")[2]
+    assert len(re.findall(r"^    error: ", diagnostics, re.MULTILINE)) == 1, run.output
 
 
 def _set(*path: str, value: Any) -> Callable[[Config], None]:
