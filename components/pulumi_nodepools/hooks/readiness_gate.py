@@ -13,7 +13,7 @@ from pulumi.dynamic import CreateResult, Resource, UpdateResult
 from pulumi_nodepools.hooks.boundary import boundary
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.hooks.provider import EchoProvider, changed, echo, hidden
-from pulumi_nodepools.hooks.skip import skipped
+from pulumi_nodepools.hooks.skip import GATE, skipped
 
 _PROOF = ("active", "groups", "kernelArguments", "minimumKernelVersion")
 
@@ -41,7 +41,7 @@ class GateProvider(EchoProvider):
 
     @boundary
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        if not skipped(props):
+        if not skipped(props, GATE):
             from pulumi_nodepools.hooks import gate  # noqa: PLC0415
 
             gate.clear_serving(props, Engine.of_this_process())

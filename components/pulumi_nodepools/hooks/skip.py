@@ -7,8 +7,11 @@ from typing import Any
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.names import DRAIN_SKIP_VARIABLE
 
+DRAIN = "not drained; its nodes and the pods on them are deleted as they are"
+GATE = "its record in the cluster is left as it is"
 
-def skipped(props: Mapping[str, Any]) -> bool:
+
+def skipped(props: Mapping[str, Any], instead: str = DRAIN) -> bool:
     """Whether `<cluster>/<pool>/<version>` of these properties is listed in the variable; logged if so.
 
     Exact names only: a variable forgotten in CI must not disable the next drain.
@@ -20,7 +23,6 @@ def skipped(props: Mapping[str, Any]) -> bool:
         return False
     Engine.of_this_process().warn(
         str(props.get("urn") or ""),
-        f"{name}: not drained, because {DRAIN_SKIP_VARIABLE} names it; its nodes and the pods on them are deleted as "
-        "they are",
+        f"{name}: {DRAIN_SKIP_VARIABLE} names it: {instead}",
     )
     return True

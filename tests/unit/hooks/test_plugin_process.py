@@ -77,6 +77,6 @@ def test_the_skip_variable_needs_the_exact_name_and_is_said_aloud():
         _delete(stub, version="v1", **names)
         ((severity, urn, message),) = engine.lines
         assert (severity, urn) == (2, "urn:here")
-        assert "prod/worker/v1: not drained, because NODEPOOLS_DRAIN_SKIP names it" in message
+        assert "prod/worker/v1: NODEPOOLS_DRAIN_SKIP names it: not drained" in message
         assert "clusterUid" in _error(stub, version="v", **names)
         assert "clusterUid" in _error(stub, version="v2", **names)
