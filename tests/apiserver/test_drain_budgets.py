@@ -4,7 +4,11 @@ import threading
 
 import pytest
 
+from pulumi_nodepools.cluster import eviction
 from pulumi_nodepools.cluster.drainer import uncordon
+from pulumi_nodepools.drain.answers import meaning
+from pulumi_nodepools.drain.classify import SAFE_TO_EVICT
+from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
 from sandbox import binaries
@@ -148,6 +152,29 @@ def test_a_pod_of_the_same_name_elsewhere_is_not_evicted(cluster):
     (moved,) = [item for item in report.pods if item.namespace == space]
     assert (moved.attempts, moved.outcome) == (1, "evicted")
     assert moved.uid != pod["metadata"]["uid"]
+
+
+def test_an_eviction_for_a_uid_that_is_gone_leaves_the_new_pod_alone(cluster):
+    space = cluster.namespace()
+    cluster.nodes("uid", 1)
+    cluster.stateful_set(space, "db", 1, **on("uid"))
+    cluster.wait_ready(space, 1)
+    (pod,) = cluster.pods(space)
+    stale = Evict(space, "db-0", "00000000-0000-0000-0000-000000000000", "uid-0")
+    assert meaning(eviction.evict(cluster.client, stale)) == "conflict"
+    (after,) = cluster.pods(space)
+    assert after["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert "deletionTimestamp" not in after["metadata"]
+
+
+def test_an_opted_out_pod_is_named_before_any_node_is_touched(cluster):
+    space = cluster.namespace()
+    names = cluster.nodes("optout", 1)
+    cluster.deployment(space, "app", 1, annotations={SAFE_TO_EVICT: "false"}, **on("optout"))
+    cluster.wait_ready(space, 1)
+    with pytest.raises(DrainBlockedError, match=f"opted-out.*{SAFE_TO_EVICT}=false"):
+        cluster.drain("optout")
+    assert not any(item["spec"].get("unschedulable") for item in nodes_now(cluster, names))
 
 
 def test_workloads_without_a_budget_are_paced(cluster):

@@ -74,6 +74,7 @@ class Nodes:
         track = self.tracks.get(name)
         if track:
             self.lacking.pop(name, None)
+            track.left.clear()
             self.end(track, "gone", now)
         return track
 
