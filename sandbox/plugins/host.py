@@ -6,6 +6,7 @@ Expected failures are `PluginError`: the engine prints its one message, without 
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sandbox.plugins.values import UNKNOWN, Shape, has_unknown, misfits, plain_m
 
 Props = dict[str, Any]
 Inputs = Mapping[str, Shape]
+ENGINE_LOOK = 1.0
 _EMPTY: tuple[Any, ...] = (None, [], {}, "")
 
 
@@ -204,7 +206,6 @@ def given_part(given: Any, found: Any, shape: Shape) -> Any:
 
 
 def _tops(paths: Sequence[str]) -> set[str]:
-    """Top-level names of property paths."""
     return {path.partition(".")[0].partition("[")[0] for path in paths}
 
 
@@ -276,10 +277,11 @@ def partial_status(error: PluginError, request: Any) -> bytes:
 
 
 def serve(plugin: Plugin, version: str) -> None:
-    """The plugin process: print the port, answer until the engine ends it."""
+    """The plugin process: print the port, answer until the engine ends it or, as real plugins, until it is gone."""
     parser = argparse.ArgumentParser(description=f"stand-in for the Pulumi plugin {plugin.package}")
     parser.add_argument("engine", nargs="?", default="", help="address of the engine")
     arguments, _ = parser.parse_known_args()
+    engine = os.getppid()
 
     async def run() -> None:
         server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
@@ -288,7 +290,9 @@ def serve(plugin: Plugin, version: str) -> None:
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         print(port, flush=True)
-        await server.wait_for_termination()
+        while os.getppid() == engine:
+            await asyncio.sleep(ENGINE_LOOK)
+        os._exit(0)  # an operation may be under way in a thread; nobody is left to hear of its end
 
     try:
         asyncio.run(run())

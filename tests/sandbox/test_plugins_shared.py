@@ -112,6 +112,16 @@ def test_expected_failure_is_one_message_without_traceback(wire):
     assert caught.value.details() == 'exit status 3: running "echo broken >&2; exit 3":\nbroken\n'
 
 
+@pytest.mark.sandbox
+def test_process_ends_when_its_engine_is_killed():
+    starter = f"{sys.executable} -m sandbox.plugins.command 127.0.0.1:1 & wait"
+    with subprocess.Popen(["sh", "-c", starter], cwd=REPOSITORY, stdout=subprocess.PIPE) as engine:
+        assert engine.stdout is not None
+        assert int(engine.stdout.readline())
+        engine.kill()
+        assert engine.stdout.read() == b""  # comes when the last process that holds the pipe has ended
+
+
 def test_resource_that_exists_although_its_creation_failed_is_told_to_the_engine():
     request = provider_pb2.CreateRequest(properties=PropertyValue.marshal_map(wrap_map({"name": "green"})))
     error = PluginError("timeout", partial=("green", {"name": "green", "arn": "arn:…"}))
