@@ -13,7 +13,7 @@ def test_durations(text: str, expected: float) -> None:
     assert seconds("drain.timeout", text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "30", "30 m", "m30", "-5s", "30m!", "1d", "５s"])
+@pytest.mark.parametrize("text", ["", "30", "30 m", "m30", "-5s", "30m!", "1d", "\uff15s"])
 def test_what_is_no_duration_names_the_field_and_the_form(text: str) -> None:
     with pytest.raises(ConfigError, match=r"drain\.timeout: .* is not a duration; write it like"):
         seconds("drain.timeout", text)

@@ -23,6 +23,7 @@ from pulumi_nodepools.hooks.members import Members, candidates, labelled, resolv
 from pulumi_nodepools.hooks.place import Place, PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
+from pulumi_nodepools.hooks.skip import way_past
 
 SETTLE_SECONDS = 60.0
 """How long instances may take to join or to go before their doubt becomes a refusal."""
@@ -145,7 +146,7 @@ class _Drain:
         serving = self.record.load().serving
         guards.refuse_serving(props.pool, props.version, serving)
         guards.require_count(world, self._ours, props.pool, serving)
-        guards.require_room(world, self._ours, self.settings)
+        guards.require_room(world, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
         if not self.frozen:
             self._freeze(serving)
             self.frozen = True

@@ -43,8 +43,10 @@ def require_count(world: WorldView, blue: Callable[[NodeView], bool], pool: str,
         )
 
 
-def require_room(world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings) -> None:
-    """Every pod that would be evicted must fit on a usable node that stays."""
+def require_room(
+    world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings, *, otherwise: str = ""
+) -> None:
+    """Every pod that would be evicted must fit on a usable node that stays. `otherwise`: another way for the user."""
     names = {node.name for node in world.nodes if blue(node)}
     staying = [node for node in world.nodes if node.name not in names and usable(node)]
     moving = [pod for pod in world.pods if pod.node in names and _moves(pod, settings)]
@@ -53,10 +55,9 @@ def require_room(world: WorldView, blue: Callable[[NodeView], bool], settings: D
     if not staying:
         raise CapacityError(
             f"{len(moving)} pods would be evicted and there is no ready, schedulable node outside the version; "
-            "nothing was touched. Add capacity; when the whole cluster goes, set NODEPOOLS_DRAIN_SKIP to "
-            "<cluster>/<pool>/<version>"
+            f"nothing was touched. Add capacity and run again{otherwise}"
         )
-    _refuse_unplaced(moving, staying, world.pods)
+    _refuse_unplaced(moving, staying, world.pods, otherwise)
 
 
 def usable(node: NodeView) -> bool:
@@ -69,7 +70,9 @@ def _moves(pod: PodView, settings: DrainSettings) -> bool:
     return not pod.finished and classify(pod, settings, time.time()).action == "evict"
 
 
-def _refuse_unplaced(moving: Sequence[PodView], staying: Sequence[NodeView], pods: Sequence[PodView]) -> None:
+def _refuse_unplaced(
+    moving: Sequence[PodView], staying: Sequence[NodeView], pods: Sequence[PodView], otherwise: str
+) -> None:
     unplaced = fits(moving, remaining(staying, pods))
     if unplaced:
         named = "; ".join(str(entry) for entry in unplaced[:_NAMED])
@@ -77,7 +80,7 @@ def _refuse_unplaced(moving: Sequence[PodView], staying: Sequence[NodeView], pod
         raise CapacityError(
             f"{len(unplaced)} of {len(moving)} pods that would be evicted fit on none of the {len(staying)} ready "
             f"nodes outside the version: {named}{more}. No node was touched now. Add capacity for them, or scale the "
-            "workloads down, and run again"
+            f"workloads down, and run again{otherwise}"
         )
 
 

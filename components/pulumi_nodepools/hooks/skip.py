@@ -26,3 +26,8 @@ def skipped(props: Mapping[str, Any], instead: str = DRAIN) -> bool:
         f"{name}: {DRAIN_SKIP_VARIABLE} names it: {instead}",
     )
     return True
+
+
+def way_past(cluster: str, owner: str) -> str:
+    """For the error of a drain that has nowhere to go: what to set when that is meant."""
+    return f"; if the whole cluster goes, set {DRAIN_SKIP_VARIABLE}={cluster}/{owner}"

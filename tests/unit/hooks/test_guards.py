@@ -5,6 +5,7 @@ import pytest
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, Owner, PodView, Resources, Taint, WorldView
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks import guards
+from pulumi_nodepools.hooks.skip import way_past
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
 
 OWNER = Owner(kind="ReplicaSet", api_version="apps/v1", name="web", uid="rs")
@@ -70,14 +71,11 @@ def test_pods_that_have_ended_take_no_room():
     _room(nodes, [_pod("done", "g1", cpu=4000, phase="Succeeded"), _pod("one", "b1", cpu=4000)])
 
 
-def test_no_node_outside_names_the_way_for_a_whole_cluster():
-    with pytest.raises(CapacityError, match="NODEPOOLS_DRAIN_SKIP"):
-        _room([_node("b1", "v1"), _node("g1", "v2", ready=False)], [_pod("one", "b1")])
-
-
-def test_taints_and_selectors_count():
-    tainted = _node("g1", "v2", taints=(Taint(key="dedicated", effect="NoSchedule"),))
-    with pytest.raises(CapacityError):
-        _room([_node("b1", "v1"), tainted], [_pod("one", "b1")])
-    with pytest.raises(CapacityError):
-        _room([_node("b1", "v1"), _node("g1", "v2")], [_pod("one", "b1", node_selector={"disk": "ssd"})])
+@pytest.mark.parametrize(
+    ("nodes", "cpu"),
+    [([_node("b1", "v1"), _node("g1", "v2", ready=False)], 100), ([_node("b1", "v1"), _node("g1", "v2")], 99_000)],
+)
+def test_no_room_outside_names_the_way_for_a_whole_cluster(nodes, cpu):
+    past = way_past("prod", "worker/v1")
+    with pytest.raises(CapacityError, match="NODEPOOLS_DRAIN_SKIP=prod/worker/v1$"):
+        guards.require_room(WorldView(nodes, [_pod("one", "b1", cpu=cpu)]), _blue, SETTINGS, otherwise=past)
