@@ -77,5 +77,13 @@ def test_pods_that_have_ended_take_no_room():
 )
 def test_no_room_outside_names_the_way_for_a_whole_cluster(nodes, cpu):
     past = way_past("prod", "worker/v1")
-    with pytest.raises(CapacityError, match="NODEPOOLS_DRAIN_SKIP=prod/worker/v1$"):
+    with pytest.raises(CapacityError, match=r"NODEPOOLS_DRAIN_SKIP=prod/worker/v1$"):
         guards.require_room(WorldView(nodes, [_pod("one", "b1", cpu=cpu)]), _blue, SETTINGS, otherwise=past)
+
+
+def test_taints_and_selectors_count():
+    tainted = _node("g1", "v2", taints=(Taint(key="dedicated", effect="NoSchedule"),))
+    with pytest.raises(CapacityError):
+        _room([_node("b1", "v1"), tainted], [_pod("one", "b1")])
+    with pytest.raises(CapacityError):
+        _room([_node("b1", "v1"), _node("g1", "v2")], [_pod("one", "b1", node_selector={"disk": "ssd"})])
