@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sandbox import binaries
 from sandbox.processes import SandboxError
+from sandbox.signals import catch_terminate
 from sandbox.stack import FOREIGN, ROOT_VARIABLE, Sandbox
 
 
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, help=f"folder of the sandbox (default: ${ROOT_VARIABLE}, else .sandbox)")
     arguments = parser.parse_args(argv)
     commands = {"up": _up, "down": _down, "status": _status}
+    catch_terminate()
     try:
         return commands[arguments.command](arguments.root)
     except SandboxError as error:

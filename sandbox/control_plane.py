@@ -15,11 +15,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sandbox.certificates import Authority, Pair
-from sandbox.processes import Processes, SandboxError
+from sandbox.processes import Processes, SandboxError, stop_each
 
 STAGES = Path(__file__).parent / "kwok" / "stages.yaml"
 SERVICE_RANGE = "10.96.0.0/16"
@@ -213,8 +214,7 @@ class ControlPlane:
     def _end_all(self) -> bool:
         # An API server whose etcd is gone would use up any patience.
         patience = 20.0 if self._processes.alive("etcd") else 0.5
-        stopped = [self._processes.stop(name, timeout=patience) for name in PARTS]
-        return any(stopped)
+        return stop_each(partial(self._processes.stop, name, timeout=patience) for name in PARTS)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pulumi_nodepools.cluster.client import Client
 from sandbox import claims
 from sandbox.engine import REPOSITORY, Config, Project, Run
 from sandbox.recorder import Recorder
+from sandbox.signals import TERMINATED_EXIT, Terminated, catch_terminate
 from sandbox.stack import Sandbox
 from sandbox.story import apply, ci
 
@@ -64,7 +65,16 @@ def patched_pool(config: Config) -> None:
 
 
 def main() -> int:
-    """Run the story; 0 if every claim held."""
+    """Run the story; 0 if every claim held. Interrupted by ^C or SIGTERM it ends everything that it started."""
+    catch_terminate()
+    try:
+        return _run()
+    except KeyboardInterrupt as interruption:
+        print("\ninterrupted; everything that had been started was ended again", file=sys.stderr)
+        return TERMINATED_EXIT if isinstance(interruption, Terminated) else 130
+
+
+def _run() -> int:
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
     story = Story()

@@ -5,9 +5,7 @@ the program and the plugins run exactly what is installed. What the sandbox prov
 """
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from sandbox.processes import end_session
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.prod.yaml", "__main__.py")
@@ -92,7 +92,7 @@ class Project:
         return [resource["urn"] for resource in self.resources()]
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
-        """Start a command in its own process group and return at once, for tests that kill it."""
+        """Start a command in a session of its own and return at once, for tests that kill it."""
         return subprocess.Popen(
             ["pulumi", *arguments],
             cwd=self.folder,
@@ -120,13 +120,18 @@ class Project:
                 if show:
                     print("   ", line, end="", flush=True)
             code = process.wait()
+        except BaseException:
+            # Nobody will read its end any more, and what it works on is about to be taken away.
+            end_session(process.pid)
+            process.wait()
+            raise
         finally:
             watchdog.cancel()
         return Run(code, "".join(lines), time.monotonic() - began)
 
 
 class _Watchdog:
-    """Kills a process group that outlives its time, so that a hanging engine fails one test and not all of them."""
+    """Kills a session that outlives its time, so that a hanging engine fails one test and not all of them."""
 
     def __init__(self, process: "subprocess.Popen[str]", seconds: float) -> None:
         import threading
@@ -138,7 +143,7 @@ class _Watchdog:
     @staticmethod
     def _end(process: "subprocess.Popen[str]") -> None:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            end_session(process.pid)
 
     def cancel(self) -> None:
         self._timer.cancel()

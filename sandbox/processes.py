@@ -9,12 +9,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 POLL = 0.05
-ZOMBIE = "Z"
+# How long a killed process may take to vanish: on a busy machine the kernel needs seconds to take its memory back.
+VANISH = 20.0
+# A process in these states runs nothing any more: it is dead, and at most waits to be collected by its parent.
+ENDED = {"Z", "X", "x"}
 
 
 class SandboxError(Exception):
@@ -23,13 +26,49 @@ class SandboxError(Exception):
 
 def start_time(pid: int) -> int | None:
     """When a live process began (clock ticks since boot); None when it is gone or only waits to be collected."""
+    fields = _stat(pid)
+    return None if not fields or fields[0] in ENDED else int(fields[19])
+
+
+def session_members(leader: int) -> list[int]:
+    """The live processes of the session that process `leader` began, whatever process groups they are in."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if (fields := _stat(pid)) and fields[0] not in ENDED and int(fields[3]) == leader]
+
+
+def end_session(leader: int, *, patience: float = 10.0) -> None:
+    """Kill every process of a session: plugins lead process groups of their own, so killing one group is not enough."""
+
+    def nobody_left() -> bool:
+        members = session_members(leader)
+        for pid in members:
+            _signal(pid, signal.SIGKILL)
+        return not members
+
+    _within(patience, nobody_left)
+
+
+def stop_each(stops: Iterable[Callable[[], bool]]) -> bool:
+    """Call every one, also when some fail; True if any said so. SandboxError afterwards tells all failures."""
+    ended, failures = False, []
+    for stop in stops:
+        try:
+            ended = stop() or ended
+        except (SandboxError, OSError) as error:
+            failures.append(str(error))
+    if failures:
+        raise SandboxError("; ".join(failures))
+    return ended
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; empty when there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return []
     # The second field, the command's name in brackets, may itself hold spaces and brackets.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == ZOMBIE else int(fields[19])
+    return text.rpartition(")")[2].split()
 
 
 class Processes:
@@ -85,10 +124,10 @@ class Processes:
         """End one process: SIGTERM, after `timeout` SIGKILL. True if it ran."""
         pid = self.pid(name)
         if pid is not None:
-            self._signal(pid, signal.SIGTERM)
+            _signal(pid, signal.SIGTERM)
             if not _within(timeout, lambda: not self.alive(name)):
-                self._signal(pid, signal.SIGKILL)
-                if not _within(5.0, lambda: not self.alive(name)):
+                _signal(pid, signal.SIGKILL)
+                if not _within(VANISH, lambda: not self.alive(name)):
                     raise SandboxError(f"{name} (pid {pid}) does not end, even when killed; look at `ps -fp {pid}`")
             # Each process leads a group of its own: nothing that it started may stay either.
             with suppress(ProcessLookupError, PermissionError):
@@ -126,10 +165,10 @@ class Processes:
     def _file(self, name: str) -> Path:
         return self.pids / f"{name}.json"
 
-    @staticmethod
-    def _signal(pid: int, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _within(timeout: float, condition: Callable[[], bool]) -> bool:

@@ -20,7 +20,8 @@ from types import TracebackType
 
 from sandbox.binaries import Tools, locate
 from sandbox.control_plane import ControlPlane, free_ports, locked
-from sandbox.processes import Processes, SandboxError
+from sandbox.processes import Processes, SandboxError, stop_each
+from sandbox.signals import undisturbed
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ROOT_VARIABLE = "NODEPOOLS_SANDBOX_ROOT"
@@ -141,7 +142,8 @@ class Sandbox:
                 self._start_aws()
                 self._start_fleet()
             except BaseException:
-                self._end()
+                with undisturbed():
+                    self._end()
                 raise
             return True
 
@@ -158,12 +160,12 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        with undisturbed():
+            self.stop()
 
     def _end(self) -> bool:
         # The fleet first: it would take vanishing instances for terminated ones and delete their Nodes.
-        ended = [self.fleet.stop(), self.aws.stop(), ControlPlane(self.root, {}).stop()]
-        return any(ended)
+        return stop_each((self.fleet.stop, self.aws.stop, ControlPlane(self.root, {}).stop))
 
     def _start_aws(self) -> None:
         folder = self.root / "aws"
