@@ -8,8 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pulumi
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
+from pulumi.dynamic import (
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
 from pulumi.output import Unknown
+
+from pulumi_nodepools.hooks.orphan import end_with_engine
 
 PROVIDER = "__provider"
 
@@ -56,6 +66,10 @@ class EchoProvider(ResourceProvider):
     """Keys that name what the resource stands for: a change replaces it."""
     settings: ClassVar[tuple[str, ...]] = ()
     """Keys that may change in place."""
+
+    def configure(self, _req: ConfigureRequest) -> None:
+        # The SDK calls it in the plugin process only, before the first request of each provider.
+        end_with_engine()
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         return CheckResult(news, [])

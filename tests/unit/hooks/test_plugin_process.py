@@ -34,7 +34,9 @@ def plugin(**env):
     try:
         port = process.stdout.readline().strip()
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield provider_pb2_grpc.ResourceProviderStub(channel), engine
+            stub = provider_pb2_grpc.ResourceProviderStub(channel)
+            stub.process, stub.engine_server = process, server
+            yield stub, engine
     finally:
         process.kill()
         process.communicate()
@@ -80,3 +82,12 @@ def test_the_skip_variable_needs_the_exact_name_and_is_said_aloud():
         assert "prod/worker/v1: NODEPOOLS_DRAIN_SKIP names it: not drained" in message
         assert "clusterUid" in _error(stub, version="v", **names)
         assert "clusterUid" in _error(stub, version="v2", **names)
+
+
+def test_an_idle_plugin_ends_once_its_engine_is_gone():
+    names = {"cluster": "prod", "pool": "worker", "urn": "urn:here"}
+    with plugin(NODEPOOLS_DRAIN_SKIP="prod/worker/v1") as (stub, _):
+        _delete(stub, version="v1", **names)
+        assert stub.process.poll() is None
+        stub.engine_server.stop(0).wait()
+        assert stub.process.wait(timeout=60) == 1
