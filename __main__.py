@@ -1,10 +1,19 @@
 """The stack: reads `nodepools:cluster` and `nodepools:pools`, builds one BlueGreenNodePool for each pool."""
 
 import sys
+from dataclasses import replace
 
 import pulumi
 
-from pulumi_nodepools import BlueGreenNodePool, BlueGreenNodePoolArgs, ClusterArgs, ConfigError, DrainerAccess, load
+from pulumi_nodepools import (
+    BlueGreenNodePool,
+    BlueGreenNodePoolArgs,
+    ClusterArgs,
+    ConfigError,
+    DrainerAccess,
+    load,
+    surveyed,
+)
 
 ALREADY_SHOWN = 32
 """Exit code by which a program tells Pulumi's Python host that the user has seen why it stopped. With any other one the
@@ -15,12 +24,15 @@ def main() -> None:
     """Build every pool of the stack and export what is there."""
     config = load(pulumi.Config("nodepools"))
     cluster = ClusterArgs.from_config(config.cluster, pulumi.Config("aws").require("region"))
-    drainer = DrainerAccess("nodepools-drainer", cluster)
     wanted = {
-        name: BlueGreenNodePoolArgs.from_config(cluster, name, pool, drainer.resources)
-        for name, pool in config.pools.items()
+        name: surveyed(BlueGreenNodePoolArgs.from_config(cluster, name, pool)) for name, pool in config.pools.items()
     }
-    pools = {name: BlueGreenNodePool(name, args) for name, args in wanted.items()}
+    # Only now, when nothing stands in the way of any pool: what is registered is created at once.
+    drainer = DrainerAccess("nodepools-drainer", cluster)
+    pools = {
+        name: BlueGreenNodePool(name, replace(args, group_depends_on=drainer.resources))
+        for name, args in wanted.items()
+    }
     pulumi.export("active", {name: pool.active for name, pool in config.pools.items()})
     pulumi.export("groups", {name: pool.group_names for name, pool in pools.items()})
     pulumi.export("nodes", {name: pool.nodes for name, pool in pools.items()})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         RootVolumeArgs,
         SizeArgs,
     )
-    from pulumi_nodepools.blue_green import BlueGreenNodePool
+    from pulumi_nodepools.blue_green import BlueGreenNodePool, surveyed
     from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
     from pulumi_nodepools.cluster.access import Access
     from pulumi_nodepools.config import StackConfig, load
@@ -51,6 +51,7 @@ _MODULES = {
     "StackConfig": "config",
     "VersionLock": "hooks.version_lock",
     "load": "config",
+    "surveyed": "blue_green",
 }
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "StackConfig",
     "VersionLock",
     "load",
+    "surveyed",
 ]
 
 

@@ -16,6 +16,7 @@ from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.config import ClusterConfig, EksAccessConfig, KubeadmJoinConfig, PoolConfig, RootVolumeConfig
 from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.survey import Survey
 
 
 def _check(what: str, judge: Any, *values: Any) -> None:
@@ -221,6 +222,8 @@ class BlueGreenNodePoolArgs:
     smoke_test: str | None = None
     target_group_arns: Sequence[pulumi.Input[str]] = ()
     group_depends_on: Sequence[pulumi.Resource] = ()
+    found: Survey | None = None
+    """What `surveyed` has found; without it the component looks by itself when it is made."""
 
     def __post_init__(self) -> None:
         listed = ", ".join(checks.shown(version) for version in self.versions) or "none"
@@ -243,7 +246,6 @@ class BlueGreenNodePoolArgs:
         cluster: ClusterArgs,
         pool: str,
         config: PoolConfig,
-        group_depends_on: Sequence[pulumi.Resource] = (),
     ) -> "BlueGreenNodePoolArgs":
         """One pool of the stack's YAML."""
         drain = config.drain.model_dump(by_alias=True)
@@ -259,5 +261,4 @@ class BlueGreenNodePoolArgs:
             gate=GateArgs(**config.gate.model_dump()),
             smoke_test=config.smoke_test,
             target_group_arns=config.target_group_arns,
-            group_depends_on=group_depends_on,
         )

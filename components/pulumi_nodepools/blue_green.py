@@ -7,6 +7,7 @@ the gate does is theirs; what a version consists of is node_pool's.
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -21,7 +22,7 @@ from pulumi_nodepools.hooks.drain_hook import DrainHook
 from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
 from pulumi_nodepools.hooks.version_lock import VersionLock
 from pulumi_nodepools.node_pool import NodePool
-from pulumi_nodepools.survey import Survey, survey
+from pulumi_nodepools.survey import survey
 
 TOKEN = "nodepools:aws:BlueGreenNodePool"  # noqa: S105 - a type token
 _DYNAMIC = "pulumi-python:dynamic/nodepools:"
@@ -40,15 +41,13 @@ class BlueGreenNodePool(pulumi.ComponentResource):
     """How many nodes the active version's groups want, as last seen by the engine."""
 
     def __init__(self, name: str, args: BlueGreenNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        try:
-            self._found = _survey(args)
-            size = size_for(args, self._found.live_size)
-        except NodePoolsError as error:
-            raise pulumi.RunError(str(error)) from None
+        args = surveyed(args)
+        assert args.found is not None
+        self._found = args.found
+        size = size_for(args, self._found.live_size)
         known = {"cluster": args.cluster.name, "pool": args.pool, "active": args.active, "versions": [*args.versions]}
         super().__init__(TOKEN, name, known, opts)
         self._args = args
-        self._check_account()
         lock = self._create_lock()
         self.active = self._create_active(lock, size)
         self.hook = self._create_hook()
@@ -58,16 +57,6 @@ class BlueGreenNodePool(pulumi.ComponentResource):
         wanted = [group.desired_capacity for group in self.active.groups]
         self.nodes = pulumi.Output.all(*wanted).apply(lambda counts: sum(int(count or 0) for count in counts))
         self.register_outputs({"activeVersion": args.active, "groupNames": self.group_names, "nodes": self.nodes})
-
-    def _check_account(self) -> None:
-        """The aws provider and the hooks find their credentials on their own: a mix-up must show in the preview."""
-        account = get_caller_identity(opts=pulumi.InvokeOptions(parent=self)).account_id
-        if account != self._found.account:
-            error = IdentityError(
-                f"pool {self._args.pool}: the aws provider uses account {account}, but the hooks of this stack would "
-                f"use account {self._found.account}; give both the same credentials (AWS_PROFILE, aws:profile)"
-            )
-            raise pulumi.RunError(str(error))
 
     def _named(self, suffix: str) -> str:
         return f"{names.logical_name(self._args.pool, self._args.active)}-{suffix}"
@@ -154,17 +143,40 @@ class BlueGreenNodePool(pulumi.ComponentResource):
         )
 
 
-def _survey(args: BlueGreenNodePoolArgs) -> Survey:
+def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
+    """The same arguments with what account and cluster look like now; RunError says what stands in the way.
+
+    A program with several pools calls this for all of them before it makes any resource: the engine begins to create
+    as soon as one is registered, so a later refusal would come after the first change.
+    """
+    if args.found is not None:
+        return args
     cluster = args.cluster
-    return survey(
-        cluster=cluster.name,
-        pool=args.pool,
-        active=args.active,
-        region=cluster.region,
-        access=cluster.access,
-        subnet_ids=[str(subnet) for subnet in args.versions[args.active].subnet_ids],
-        initial=size_for(args, None).desired,
-    )
+    try:
+        found = survey(
+            cluster=cluster.name,
+            pool=args.pool,
+            active=args.active,
+            region=cluster.region,
+            access=cluster.access,
+            subnet_ids=[str(subnet) for subnet in args.versions[args.active].subnet_ids],
+            initial=size_for(args, None).desired,
+        )
+        size_for(args, found.live_size)
+        _require_account(args.pool, found.account)
+    except NodePoolsError as error:
+        raise pulumi.RunError(str(error)) from None
+    return replace(args, found=found)
+
+
+def _require_account(pool: str, hooks: str) -> None:
+    """The aws provider and the hooks find their credentials on their own: a mix-up must show in the preview."""
+    provider = get_caller_identity().account_id
+    if provider != hooks:
+        raise IdentityError(
+            f"pool {pool}: the aws provider uses account {provider}, but the hooks of this stack would use "
+            f"account {hooks}; give both the same credentials (AWS_PROFILE, aws:profile)"
+        )
 
 
 def size_for(args: BlueGreenNodePoolArgs, live: int | None) -> SizeArgs:
