@@ -82,7 +82,18 @@ def test_an_unreachable_cluster_is_named_with_its_address(project: Project, clou
 def test_missing_rights_are_listed(project: Project, cloud: Cloud, tmp_path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     cloud.sandbox.control_plane.mint_kubeconfig(kubeconfig, "somebody")
-    _refused(project.up("--skip-preview", env={"KUBECONFIG": str(kubeconfig)}), "rights")
+    env = {"KUBECONFIG": str(kubeconfig)}
+    _refused(project.up("--skip-preview", env=env), 'cannot get resource "namespaces"', "somebody")
+
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    kind = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "namespace-reader"}}
+    rule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
+    cloud.client.create(f"{rbac}/clusterroles", {**kind, "kind": "ClusterRole", "rules": [rule]})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namespace-reader"}
+    bound = {"roleRef": role, "subjects": [{"kind": "User", "name": "somebody"}]}
+    cloud.client.create(f"{rbac}/clusterrolebindings", {**kind, "kind": "ClusterRoleBinding", **bound})
+    refused = project.up("--skip-preview", env=env)
+    _refused(refused, "rights", "create pods/eviction", "list poddisruptionbudgets.policy", "patch nodes")
     assert not cloud.groups("input")
 
 
