@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 POLICY_STAMP := $(POLICY_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e lock binaries \
+.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e chaos lock binaries \
 	sandbox-up sandbox-down sandbox-status clean
 
 help: ## List the targets
@@ -58,8 +58,11 @@ apiserver-test: setup binaries ## Tests against a real control plane
 e2e: setup binaries ## The real engine against the whole sandbox
 	$(PY) -m pytest -m e2e
 
-test: check setup binaries ## Everything: checks and every test tier
-	$(PY) -m pytest -m ""
+chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
+	$(PY) -m pytest -m chaos
+
+test: check setup binaries ## Checks and every test tier but chaos
+	$(PY) -m pytest -m "not chaos"
 
 sandbox-up: setup binaries ## Start a sandbox to play with; prints the environment to export
 	@$(PY) -m sandbox up
