@@ -1,18 +1,22 @@
 """Refuses values that cannot stand in user data safely, or with which kubelet would not start.
 
 Values are quoted for the shell when they are written; this is the other half: text that a quoted value later meets
-unquoted (systemd's unit and environment files, GRUB's command line, kubelet's flags) has no safe quoting on EL7.
+unquoted (systemd's unit and environment files, GRUB's command line, kubelet's flags) has no safe quoting everywhere.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from pulumi_nodepools.bootstrap.families.family import Family
 from pulumi_nodepools.bootstrap.model import Bootstrap, EksJoin, KubeadmJoin
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL, require_name, validated_value
 
 MAX_LABEL_VALUE = 63
+OLDEST_WITH_NOKMEM = "3.10.0-1062.4.1"
+"""The first kernel of EL7 that is known to honour `cgroup.memory=nokmem`."""
 
 _LABEL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY = re.compile(rf"(?:(?P<prefix>[a-z0-9](?:[a-z0-9.-]{{0,251}}[a-z0-9])?)/)?{_LABEL_NAME}")
@@ -21,7 +25,7 @@ _TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?:(?:NoSchedule|Prefe
 # No quotes, blanks, `%` (a specifier in unit files), `!` or `|` (they change a systemd condition), `$` or backslash.
 _KERNEL_ARGUMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:=/@+~-]{0,255}")
 _KUBELET_ARGUMENT = re.compile(r"--(?P<name>[a-z0-9][a-z0-9-]*)(?:=[A-Za-z0-9_.,:=/@+~<>{}\[\]-]*)?")
-_KERNEL_VERSION = re.compile(r"\d+(\.\d+)*(-\d+(\.\d+)*)?(\.el7[a-z0-9_.]*)?", re.ASCII)
+_KERNEL_VERSION = re.compile(r"\d+(\.\d+)*(-\d+(\.\d+)*)?(\.(?:el|amzn)\d+[a-z0-9_.]*)?", re.ASCII)
 _PLAIN = {
     "cluster": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
     "region": re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}"),
@@ -42,12 +46,33 @@ _SELF_LABELS = {
 _SELF_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 
-def check(bootstrap: Bootstrap) -> None:
+def check(bootstrap: Bootstrap, family: Family) -> None:
     """Raise one ConfigError that lists everything wrong with `bootstrap`."""
-    problems = list(_problems(bootstrap))
+    problems = [*_problems(bootstrap), *_family(bootstrap, family)]
     if problems:
         raise ConfigError(
             f"user data of pool {bootstrap.pool!r} version {bootstrap.version!r} cannot be made: " + "; ".join(problems)
+        )
+
+
+def turns_accounting_off(arguments: Sequence[str]) -> bool:
+    """Whether these kernel arguments switch the accounting of kernel memory off."""
+    pairs = (argument.partition("=") for argument in arguments)
+    return any(key == "cgroup.memory" and "nokmem" in value.split(",") for key, _, value in pairs)
+
+
+def doubts(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
+    """What can be rendered but is probably not what its writer wants."""
+    off = turns_accounting_off(bootstrap.kernel_arguments)
+    if off and not family.needs_nokmem:
+        yield (
+            f"cgroup.memory=nokmem on {family.title}: its kernels do not have the leak that this argument is for, and "
+            "without accounting no limit bounds what a pod takes of kernel memory. Leave it out unless you know why"
+        )
+    if off and family.needs_nokmem and not bootstrap.minimum_kernel:
+        yield (
+            f"cgroup.memory=nokmem on {family.title} without kernel.minimumVersion: kernels before "
+            f"{OLDEST_WITH_NOKMEM} are not known to honour it. Set kernel.minimumVersion to that, or newer"
         )
 
 
@@ -110,6 +135,19 @@ def _join(bootstrap: Bootstrap) -> Iterator[str]:
             yield "certificateAuthority: the EKS join needs it, and it is empty"
 
 
+def _family(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
+    join = bootstrap.join
+    if not isinstance(join, EksJoin):
+        return
+    if join.service_cidr:
+        try:
+            ip_network(join.service_cidr)
+        except ValueError as error:
+            yield f"join.serviceCidr: {join.service_cidr!r} is not a network such as 10.100.0.0/16: {error}"
+    elif family.cloud_init_dialect(bootstrap) is not None:
+        yield f"join.serviceCidr: {family.title} joins by nodeadm, which needs it (such as 10.100.0.0/16)"
+
+
 def _plain(field: str, value: str) -> Iterator[str]:
     if not _PLAIN[field].fullmatch(value):
         yield f"{field}: {value!r} does not match {_PLAIN[field].pattern}"
@@ -150,6 +188,9 @@ def _kernel(bootstrap: Bootstrap) -> Iterator[str]:
     for argument in arguments:
         if not _KERNEL_ARGUMENT.fullmatch(argument):
             yield f"kernel.arguments: {argument!r} is not one plain word; it must match {_KERNEL_ARGUMENT.pattern}"
+        elif argument.startswith("cgroup.memory=") and "," in argument:
+            apart = " and ".join(f"cgroup.memory={value}" for value in argument.partition("=")[2].split(","))
+            yield f"kernel.arguments: {argument!r} joins several; the gate looks for single words: list {apart}"
     for argument in sorted({one for one in arguments if arguments.count(one) > 1}):
         yield f"kernel.arguments: {argument!r} is listed {arguments.count(argument)} times"
     if bootstrap.minimum_kernel is not None and not _KERNEL_VERSION.fullmatch(bootstrap.minimum_kernel):

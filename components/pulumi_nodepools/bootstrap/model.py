@@ -16,7 +16,10 @@ class KubeadmJoin:
 
 @dataclass(frozen=True)
 class EksJoin:
-    """Join with the /etc/eks/bootstrap.sh of EKS images."""
+    """Join an EKS cluster with what its images bring: /etc/eks/bootstrap.sh, or nodeadm on Amazon Linux 2023."""
+
+    service_cidr: str = ""
+    """The cluster's service addresses, such as 10.100.0.0/16; nodeadm needs them, bootstrap.sh does not."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Bootstrap:
     cluster: str
     endpoint: str
     certificate_authority: str
-    """The cluster's CA, base64; used by the EKS join only (kubeadm pins it by hash)."""
+    """The cluster's CA, base64; used by the EKS joins only (kubeadm pins it by hash)."""
     join: KubeadmJoin | EksJoin
     region: str
     pool: str

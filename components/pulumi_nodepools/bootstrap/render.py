@@ -6,10 +6,11 @@ per instance at the end of the first boot that gets so far.
 
 import shlex
 from collections.abc import Mapping
-from typing import Literal
 
-from pulumi_nodepools.bootstrap import scripts
-from pulumi_nodepools.bootstrap.check import check, host_and_port
+from pulumi_nodepools.bootstrap import gates, scripts
+from pulumi_nodepools.bootstrap.check import check, doubts, host_and_port, turns_accounting_off
+from pulumi_nodepools.bootstrap.families import FAMILIES, Family
+from pulumi_nodepools.bootstrap.families.family import Dialect
 from pulumi_nodepools.bootstrap.model import Bootstrap, KubeadmJoin
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import LAUNCH_HOOK, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL, validated_value
@@ -22,38 +23,59 @@ MAX_BYTES = 16384
 _BOUNDARY = "==nodepools-boundary=="
 
 
-def render(os_family: Literal["el7"], b: Bootstrap) -> str:
+def render(os_family: str, b: Bootstrap) -> str:
     """User data for `os_family`; ConfigError when a value cannot stand in it or the text is too large."""
-    if os_family != "el7":
-        raise ConfigError(f"osFamily {os_family!r} is not supported yet: el7")
-    check(b)
-    parts = [("x-shellscript", "20-nodepools-join.sh", _join_script(b))]
+    family = FAMILIES.get(os_family)
+    if family is None:
+        raise ConfigError(f"osFamily {os_family!r} is not known; use one of {', '.join(FAMILIES)}")
+    check(b, family)
+    dialect = family.cloud_init_dialect(b)
+    parts = [("text/x-shellscript", "20-nodepools-join.sh", _join_script(b, family, dialect))]
+    if dialect:
+        parts.insert(0, dialect.part)
     if b.kernel_arguments:
-        parts.insert(0, ("cloud-boothook", "10-nodepools-gate.sh", _boothook(b)))
+        parts.insert(0, ("text/cloud-boothook", "10-nodepools-gate.sh", _boothook(b, family)))
     text = _multipart(parts)
     _require_fits(text, b)
     return text
 
 
-def _boothook(b: Bootstrap) -> str:
-    return "#cloud-boothook\n" + _head(b, {}) + scripts.COMMON + scripts.BOOTHOOK
+def warnings(os_family: str, b: Bootstrap) -> tuple[str, ...]:
+    """What `render` takes although its writer should think again; one line each."""
+    return tuple(doubts(b, FAMILIES[os_family]))
 
 
-def _join_script(b: Bootstrap) -> str:
+def _boothook(b: Bootstrap, family: Family) -> str:
+    pieces = (scripts.FAIL, gates.gate(family.join_units), scripts.FIND_MISSING, family.edit[1:], scripts.REBOOT[1:])
+    return "#cloud-boothook\n" + _head(b, {}) + scripts.COMMON + "".join(pieces)
+
+
+def _join_script(b: Bootstrap, family: Family, dialect: Dialect | None) -> str:
     own = {POOL_LABEL: b.pool, VERSION_LABEL: b.version}
     values = {
         "region": b.region,
         "group": b.group,
         "hook": LAUNCH_HOOK,
         "minimum_kernel": b.minimum_kernel or "",
-        "probe_kmem": "yes" if any(map(_turns_accounting_off, b.kernel_arguments)) else "",
+        "probe_kmem": "yes" if turns_accounting_off(b.kernel_arguments) else "",
         "labels": ",".join(f"{key}={value}" for key, value in sorted({**b.labels, **own}.items())),
         "evidence": f"{VALIDATED_LABEL}={validated_value(b.pool, b.version)}",
         "more_arguments": " ".join([*_taint_argument(b), *b.kubelet_arguments]),
     }
-    join, method = _join(b)
-    body = scripts.COMMON + scripts.VALIDATE + scripts.KUBELET + scripts.MAIN + method + scripts.FINISH
-    return _head(b, values | join) + body
+    join, method = ({"cluster": b.cluster}, dialect.join) if dialect else _join(b)
+    validate = (gates.refusal(family.join_units), scripts.VALIDATE, family.probe, scripts.CHECK_MESSAGES)
+    text = "".join(
+        (
+            *validate,
+            dialect.write_arguments if dialect else scripts.KUBELET,
+            scripts.MAIN,
+            method,
+            scripts.FINISH,
+        )
+    )
+    arguments_file = dialect.arguments_file if dialect else family.kubelet_file
+    text = text.replace("@KUBELET_FILE@", arguments_file).replace("@KERNEL_SUFFIX@", family.kernel_suffix)
+    return _head(b, values | join) + scripts.COMMON + text
 
 
 def _join(b: Bootstrap) -> tuple[dict[str, str], str]:
@@ -66,11 +88,6 @@ def _join(b: Bootstrap) -> tuple[dict[str, str], str]:
         return values, scripts.JOIN_KUBEADM
     values = {"cluster": b.cluster, "endpoint": b.endpoint, "certificate_authority": b.certificate_authority}
     return values, scripts.JOIN_EKS
-
-
-def _turns_accounting_off(argument: str) -> bool:
-    key, _, value = argument.partition("=")
-    return key == "cgroup.memory" and "nokmem" in value.split(",")
 
 
 def _taint_argument(b: Bootstrap) -> list[str]:
@@ -88,10 +105,10 @@ def _head(b: Bootstrap, values: Mapping[str, str]) -> str:
 
 def _multipart(parts: list[tuple[str, str, str]]) -> str:
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
-    for subtype, filename, body in parts:
+    for kind, filename, body in parts:
         lines += [
             f"--{_BOUNDARY}",
-            f'Content-Type: text/{subtype}; charset="us-ascii"',
+            f'Content-Type: {kind}; charset="us-ascii"',
             "Content-Transfer-Encoding: 7bit",
             f'Content-Disposition: attachment; filename="{filename}"',
             "",

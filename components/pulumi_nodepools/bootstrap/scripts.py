@@ -1,7 +1,8 @@
-"""The shell text of the EL7 family. Fixed: values come in only as quoted assignments put in front of it.
+"""The shell text that every family shares. Fixed: values come in only as quoted assignments put in front of it.
 
-POSIX sh, for cloud-init 18.5 to 19.4, systemd 219, curl 7.29. Everything is found on PATH, every file below
-$NODEPOOLS_ROOT and the metadata service at $NODEPOOLS_METADATA; on a node both are unset.
+POSIX sh, for cloud-init from 18.5, systemd from 219, curl from 7.29. Everything is found on PATH, every file below
+$NODEPOOLS_ROOT and the metadata service at $NODEPOOLS_METADATA; on a node both are unset. What differs between
+families (`@KUBELET_FILE@`, `@KERNEL_SUFFIX@`, and the functions named in families.family) is filled in by them.
 """
 
 COMMON = r"""
@@ -28,25 +29,15 @@ booted_with() {
 }
 """
 
-BOOTHOOK = r"""
+FAIL = r"""
 fail() {
     say "$*"
     { mkdir -p "$state" && echo "$*" >"$state/boothook-reason"; } 2>/dev/null
     exit 1
 }
+"""
 
-# The gate comes first, at every boot: whatever goes wrong below, kubelet does not start without the arguments.
-gate="$root/etc/systemd/system/kubelet.service.d/05-nodepools-gate.conf"
-mkdir -p "${gate%/*}" "$state" || fail "cannot make ${gate%/*} or $state"
-{
-    echo '[Unit]'
-    for argument in "$@"; do
-        printf 'ConditionKernelCommandLine=%s\n' "$argument"
-    done
-} >"$gate.new" || fail "cannot write $gate"
-mv -f "$gate.new" "$gate" || fail "cannot write $gate"
-systemctl daemon-reload || fail "systemctl daemon-reload failed, the gate of kubelet.service may not be in force"
-
+FIND_MISSING = r"""
 missing=''
 for argument in "$@"; do
     booted_with "$argument" || missing="${missing:+$missing }$argument"
@@ -63,13 +54,9 @@ attempted="$state/attempted-$instance"
 [ ! -e "$attempted" ] || fail "kernel arguments still absent after the one reboot: $missing"
 
 say "setting kernel arguments for the next boot: $missing"
-grubby --update-kernel=ALL --args="$missing" || fail "grubby --update-kernel=ALL --args='$missing' failed"
-# grubby edits the kernels that are here; kernels installed later take theirs from this file.
-mark="# nodepools: $missing"
-# shellcheck disable=SC2016  # the variable is expanded by whoever reads the file
-grep -qxF "$mark" "$root/etc/default/grub" 2>/dev/null ||
-    printf '%s\nGRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX %s"\n' "$mark" "$missing" >>"$root/etc/default/grub" ||
-    fail "cannot append to /etc/default/grub"
+"""
+
+REBOOT = r"""
 : >"$attempted" || fail "cannot write $attempted, not rebooting: without it the node could reboot for ever"
 sync
 say "rebooting once"
@@ -80,15 +67,6 @@ fail "the reboot did not happen within 300 s"
 """
 
 VALIDATE = r"""
-# An always false condition: kubelet stays down however it is started, and for whatever reason we gave up.
-refuse_kubelet() {
-    refused="$root/etc/systemd/system/kubelet.service.d/06-nodepools-refused.conf"
-    { mkdir -p "${refused%/*}" && printf '[Unit]\nConditionPathExists=!/\n' >"$refused"; } ||
-        say "cannot write $refused"
-    systemctl daemon-reload || :
-    systemctl stop kubelet.service || :
-}
-
 # A new role's rights take seconds to reach all of AWS, and calls of a whole pool at once are throttled.
 retry() {
     for pause in 2 5 15; do
@@ -139,7 +117,7 @@ at_least() {
             return 0
         }
         function cut(text,    dash) {
-            sub(/\.el[0-9].*$/, "", text)
+            sub(/@KERNEL_SUFFIX@.*$/, "", text)
             dash = index(text, "-")
             version = dash ? substr(text, 1, dash - 1) : text
             release = dash ? substr(text, dash + 1) : ""
@@ -164,29 +142,9 @@ check_kernel() {
     *) abandon "kernel version $kernel cannot be compared with $minimum_kernel" ;;
     esac
 }
+"""
 
-# On 3.10 the slab list of a cgroup whose memory has a kmem limit can be read only while accounting is on.
-# A child is used: the root cgroup, and one without a limit, refuse it in either case.
-probe_accounting() {
-    memory="$root/sys/fs/cgroup/memory"
-    if [ ! -e "$memory/memory.limit_in_bytes" ]; then
-        say "kernel memory accounting is unverifiable here: no cgroup v1 memory hierarchy"
-        return 0
-    fi
-    child="$memory/nodepools-probe"
-    mkdir -p "$child" || abandon "cannot make the memory cgroup $child"
-    { echo 1073741824 >"$child/memory.kmem.limit_in_bytes"; } 2>/dev/null ||
-        say "the kernel takes no kmem limit, so accounting cannot be switched on"
-    found=$(LC_ALL=C cat "$child/memory.kmem.slabinfo" 2>&1)
-    readable=$?
-    rmdir "$child" 2>/dev/null || :
-    [ $readable -ne 0 ] || abandon "kernel memory is still accounted: memory.kmem.slabinfo can be read"
-    case "$found" in
-    *'Input/output error'*) ;;
-    *) say "kernel memory accounting is unverifiable here: $found" ;;
-    esac
-}
-
+CHECK_MESSAGES = r"""
 # Only lines of the kernel itself, a time stamp at most before the signature.
 check_messages() {
     messages=$(dmesg 2>/dev/null) || { say "the kernel's messages are unverifiable here: dmesg failed"; return 0; }
@@ -200,7 +158,7 @@ check_messages() {
 # Words that an image made from a node may still carry are dropped, its other settings stay.
 KUBELET = r"""
 write_kubelet_arguments() {
-    file="$root/etc/sysconfig/kubelet"
+    file="$root@KUBELET_FILE@"
     kept=''
     for word in $(sed -n 's/^KUBELET_EXTRA_ARGS=//p' "$file" 2>/dev/null | tr -d '"'"'"); do
         case "$word" in --node-labels=* | --register-with-taints=*) ;; *) kept="$kept$word " ;; esac
@@ -224,7 +182,7 @@ fi
 say "validated: $evidence on $(cat "$root/proc/sys/kernel/osrelease")"
 # The evidence joins the labels here and nowhere else: a node that carries it has passed the lines above.
 kubelet_arguments="--node-labels=$labels,$evidence $more_arguments"
-write_kubelet_arguments || abandon "cannot write /etc/sysconfig/kubelet"
+write_kubelet_arguments || abandon "cannot write @KUBELET_FILE@"
 """
 
 JOIN_KUBEADM = r"""

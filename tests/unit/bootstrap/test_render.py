@@ -1,6 +1,7 @@
 """What is rendered: the same bytes for the same values, nothing that a value could break out of, within the limit."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,25 +10,43 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_nodepools.bootstrap import MAX_BYTES, KubeadmJoin, render
+from pulumi_nodepools.bootstrap import FAMILIES, MAX_BYTES, EksJoin, KubeadmJoin, render, warnings
 from pulumi_nodepools.bootstrap.check import host_and_port
 from pulumi_nodepools.errors import ConfigError
 
 from .conftest import NOKMEM, bootstrap, eks, parts
 
 GOLDEN = Path(__file__).parent / "golden"
+MORE = {"kernel_arguments": ("nosmt", "transparent_hugepage=never"), "kubelet_arguments": ("--max-pods=58",)}
+NODEADM = {"join": EksJoin("10.100.0.0/16"), "certificate_authority": "Q0E=", "taints": ("dedicated=ci:NoSchedule",)}
 CASES = {
     "el7-kubeadm-nokmem": bootstrap(taints=("dedicated=ci:NoSchedule",)),
     "el7-eks-two-arguments": eks(kernel_arguments=(NOKMEM, "nosmt"), kubelet_arguments=("--max-pods=58",)),
     "el7-no-arguments": bootstrap(version="7.6.1810", kernel_arguments=(), minimum_kernel=None),
+    "al2-eks": eks(minimum_kernel="5.10.230-223.885.amzn2", **MORE),
+    "el8-kubeadm": bootstrap(minimum_kernel="4.18.0-553", **MORE),
+    "el9-eks": eks(minimum_kernel="5.14.0-503.11.1.el9_5", **MORE),
+    "el10-kubeadm": bootstrap(minimum_kernel="6.12.0-55", **MORE),
+    "al2023-nodeadm": bootstrap(minimum_kernel="6.1.115-126.197.amzn2023", **NODEADM, **MORE),
+    "al2023-kubeadm": bootstrap(minimum_kernel="6.1.115-126.197", **MORE),
+    "ubuntu-eks": eks(minimum_kernel="6.8.0-1021", **MORE),
+    "ubuntu-kubeadm-nokmem": bootstrap(minimum_kernel="5.15.0"),
 }
 HOSTILE = ["a'b", 'a"b', "a b", "a\nb", "$(reboot)", "`reboot`", "a;b", "a\\b", "\x00", "é", "a|b", "!a", "%H", "--x y"]
+
+
+def family(name: str) -> str:
+    return name.partition("-")[0]
+
+
+def test_every_family_has_a_golden_file():
+    assert {family(name) for name in CASES} == set(FAMILIES)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden(name):
     """UPDATE_GOLDEN=1 rewrites the files; raise REVISION when you do."""
-    text = render("el7", CASES[name])
+    text = render(family(name), CASES[name])
     file = GOLDEN / f"{name}.mime"
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(text)
@@ -39,7 +58,9 @@ def test_shellcheck_finds_nothing(name, tmp_path):
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed")
-    for number, script in enumerate(parts(render("el7", CASES[name])).values()):
+    for number, (kind, script) in enumerate(parts(render(family(name), CASES[name])).items()):
+        if kind == "application/node.eks.aws":
+            continue
         file = tmp_path / f"{number}.sh"
         file.write_text(script.removeprefix("#cloud-boothook\n"))
         done = subprocess.run([shellcheck, "-s", "sh", file], capture_output=True, check=False, text=True)
@@ -65,8 +86,8 @@ def test_without_arguments_there_is_neither_gate_nor_reboot():
 
 
 def test_other_families_are_refused():
-    with pytest.raises(ConfigError, match="osFamily 'al2023' is not supported yet: el7"):
-        render("al2023", bootstrap())
+    with pytest.raises(ConfigError, match="osFamily 'el6' is not known; use one of el7, al2, el8, el9, el10, al2023"):
+        render("el6", bootstrap())
 
 
 def test_too_large_names_the_numbers():
@@ -111,6 +132,11 @@ def test_hostile_words_in_lists_are_refused(value):
         ({"kubelet_arguments": ("--node-labels=a=b",)}, "use labels"),
         ({"kubelet_arguments": ("--register-with-taints=a=b:NoExecute",)}, "use taints"),
         ({"kernel_arguments": (NOKMEM, NOKMEM)}, "listed 2 times"),
+        (
+            {"kernel_arguments": ("cgroup.memory=nosocket,nokmem",)},
+            "list cgroup.memory=nosocket and cgroup.memory=nokmem",
+        ),
+        ({"join": EksJoin("10.100.0.0/33"), "certificate_authority": "Q0E="}, "is not a network such as 10.100.0.0/16"),
         ({"join": KubeadmJoin("/t", ())}, "at least one"),
         ({"pool": "p" * 40, "version": "v" * 40}, "has 81 characters, a label holds 63"),
         ({"endpoint": "http://api"}, "must look like https"),
@@ -151,6 +177,7 @@ TEXT = st.text(alphabet="abcz019-._=:/,@+'\"\n\t $`\\!%|&;<>(){}[]#~*?\u0663\u00
 
 @settings(max_examples=150, deadline=None)
 @given(
+    st.sampled_from(sorted(FAMILIES)),
     st.fixed_dictionaries(
         {},
         optional={
@@ -161,13 +188,13 @@ TEXT = st.text(alphabet="abcz019-._=:/,@+'\"\n\t $`\\!%|&;<>(){}[]#~*?\u0663\u00
             "kernel_arguments": st.tuples(TEXT),
             "kubelet_arguments": st.tuples(TEXT.map("--x={}".format)),
         },
-    )
+    ),
 )
-def test_any_text_is_refused_or_stays_inside_its_quotes(changes):
+def test_any_text_is_refused_or_stays_inside_its_quotes(os_family, changes):
     """What the shell reads back is what was put in, and the fixed text follows untouched."""
     made = bootstrap(**changes)
     try:
-        text = render("el7", made)
+        text = render(os_family, made)
     except ConfigError:
         return
     script = parts(text)["text/x-shellscript"]
@@ -180,3 +207,48 @@ def test_any_text_is_refused_or_stays_inside_its_quotes(changes):
     assert set(labels.split(",")) >= {f"{key}={value}" for key, value in made.labels.items()}
     assert more.split() == [*(f"--register-with-taints={taint}" for taint in made.taints), *made.kubelet_arguments]
     assert arguments == list(made.kernel_arguments)
+
+
+@pytest.mark.parametrize("os_family", FAMILIES)
+def test_families_agree_on_all_but_their_own_text(os_family):
+    """A family fills every blank of the shared text, fits, and gates each unit that it names."""
+    text = render(os_family, bootstrap(join=EksJoin("10.100.0.0/16"), certificate_authority="Q0E="))
+    assert not re.search(r"@[A-Z_]+@", text)
+    assert all(unit in parts(text)["text/cloud-boothook"] for unit in FAMILIES[os_family].join_units)
+    assert all(unit in parts(text)["text/x-shellscript"] for unit in FAMILIES[os_family].join_units)
+
+
+def test_nodeadm_gets_its_part_without_the_evidence():
+    import yaml
+
+    made = parts(render("al2023", bootstrap(**NODEADM)))
+    assert list(made) == ["text/cloud-boothook", "application/node.eks.aws", "text/x-shellscript"]
+    config = yaml.safe_load(made["application/node.eks.aws"])
+    assert config["spec"] == {
+        "cluster": {
+            "name": "prod",
+            "apiServerEndpoint": "https://api.prod.example:6443",
+            "certificateAuthority": "Q0E=",
+            "cidr": "10.100.0.0/16",
+        }
+    }
+
+
+def test_nodeadm_needs_the_service_network():
+    with pytest.raises(ConfigError, match="Amazon Linux 2023 joins by nodeadm, which needs it"):
+        render("al2023", eks())
+
+
+@pytest.mark.parametrize(
+    ("os_family", "changes", "words"),
+    [
+        ("el7", {}, None),
+        ("el7", {"minimum_kernel": None}, "Set kernel.minimumVersion"),
+        ("el9", {}, "cgroup.memory=nokmem on RHEL/Rocky 9: its kernels do not have the leak"),
+        ("al2", {}, "Leave it out"),
+        ("ubuntu", {"kernel_arguments": ("nosmt",)}, None),
+    ],
+)
+def test_a_pointless_argument_is_warned_of(os_family, changes, words):
+    told = warnings(os_family, bootstrap(**changes))
+    assert [words in one for one in told] == [True] if words else told == ()
