@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 POLICY_STAMP := $(POLICY_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e chaos lock binaries \
+.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e chaos boot-tools boot-test lock binaries \
 	sandbox-up sandbox-down sandbox-status clean
 
 help: ## List the targets
@@ -61,8 +61,15 @@ e2e: setup binaries ## The real engine against the whole sandbox
 chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
 	$(PY) -m pytest -m chaos
 
-test: check setup binaries ## Checks and every test tier but chaos
-	$(PY) -m pytest -m "not chaos"
+test: check setup binaries ## Checks and every test tier but chaos and boot
+	$(PY) -m pytest -m "not chaos and not boot"
+
+boot-tools: ## Install what the boot test needs (Debian packages; as root)
+	tests/boot/tools.sh install
+
+boot-test: setup ## A real machine, emulated, boots our user data; out/boot-test/results.json
+	@tests/boot/tools.sh check
+	$(PY) -m pytest -m boot tests/boot
 
 sandbox-up: setup binaries ## Start a sandbox to play with; prints the environment to export
 	@$(PY) -m sandbox up
