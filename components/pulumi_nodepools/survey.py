@@ -53,6 +53,7 @@ def _rights() -> tuple[Right, ...]:
             ("policy", "poddisruptionbudgets"),
             ("apps", "replicasets"),
             ("apps", "statefulsets"),
+            ("apps", "daemonsets"),
             ("", "replicationcontrollers"),
         )
         for verb in ("list", "watch")

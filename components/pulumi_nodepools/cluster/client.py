@@ -22,6 +22,8 @@ from pulumi_nodepools.cluster.access import Access, Credentials
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
 
 _POOL = 48
+_SILENCE = 90.0
+"""A watch without a line for so long is taken for dead."""
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _MESSAGE_LIMIT = 400
 """Error texts of a server are cut here: admission webhooks may answer with pages."""
@@ -186,7 +188,8 @@ class Client:
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         asked["timeoutSeconds"] = max(1, int(timeout_seconds))
         # A half-open connection would be silent for ever: the server ends every watch by itself before this.
-        limit = timeout_seconds + 10
+        # and sends a bookmark about every minute.
+        limit = min(timeout_seconds + 10, _SILENCE)
         answer = self._send(_Request("GET", path, asked, None, "application/json", limit), "watch", stream=True)
         try:
             if answer.status >= 400:

@@ -92,7 +92,7 @@ class _Run:
         self._unready = {resource.name for resource in RESOURCES}
         self._events: list[tuple[float, DrainEvent]] = []
         self._calls_before = client.api_calls
-        self._last_failure: NodePoolsError | None = None
+        self._last_failure: Exception | None = None
         self._next_progress = time.monotonic() + _PROGRESS
 
     def run(self) -> DrainReport:
@@ -253,6 +253,7 @@ class _Workers:
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = 0
         self._idle = threading.Semaphore(0)
+        self._closed = threading.Event()
 
     def do(self, task: Callable[[], None]) -> None:
         if not self._idle.acquire(blocking=False) and self._threads < self._most:
@@ -261,10 +262,12 @@ class _Workers:
         self._tasks.put(task)
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        # What was still queued when the drain ended is dropped: the Lease may be somebody else's by then.
+        while (task := self._tasks.get()) is not None and not self._closed.is_set():
             task()
             self._idle.release()
 
     def close(self) -> None:
+        self._closed.set()
         for _ in range(self._threads):
             self._tasks.put(None)

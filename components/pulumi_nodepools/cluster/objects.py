@@ -366,7 +366,7 @@ def budget_view(raw: RawBudget) -> BudgetView:
 
 
 def controller_view(raw: RawController, kind: str) -> ControllerView:
-    """The view of a ReplicaSet, StatefulSet or ReplicationController."""
+    """The view of a controller. A DaemonSet wants no number of pods: it is known only to tell its pods from orphans."""
     meta = raw.metadata
-    desired = 1 if raw.spec.replicas is None else raw.spec.replicas
+    desired = 0 if kind == "DaemonSet" else 1 if raw.spec.replicas is None else raw.spec.replicas
     return ControllerView(kind=kind, namespace=meta.namespace, name=meta.name, uid=meta.uid, desired=desired)

@@ -6,6 +6,7 @@ server that is away (it backs off). What the events mean is the drain's business
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ import msgspec
 
 from pulumi_nodepools.cluster import objects
 from pulumi_nodepools.cluster.client import Client, read_status
-from pulumi_nodepools.drain.events import Event, Gone, Kind, Relisted, Seen
-from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError, NodePoolsError
+from pulumi_nodepools.drain.events import Event, Gone, Kind, Relisted, Seen, WatchBack, WatchLost
+from pulumi_nodepools.errors import AccessDeniedError, ApiError, NodePoolsError
 
 _WATCH_SECONDS = 240.0
 """The server ends each watch after this long; a connection that died silently is noticed soon after."""
@@ -76,6 +77,7 @@ RESOURCES = (
         _decoder(objects.RawBudget, objects.budget_view),
     ),
     _controllers("ReplicaSet", "/apis/apps/v1/replicasets"),
+    _controllers("DaemonSet", "/apis/apps/v1/daemonsets"),
     _controllers("StatefulSet", "/apis/apps/v1/statefulsets"),
     _controllers("ReplicationController", "/api/v1/replicationcontrollers"),
 )
@@ -93,9 +95,12 @@ class Failed:
     """A resource cannot be followed; `fatal` when no later try can succeed."""
 
     name: str
-    error: NodePoolsError
+    error: Exception
     fatal: bool
 
+
+_QUICK = 1.0
+"""A watch that the server ends sooner than this is not opened again at once."""
 
 Emit = Callable[[Event | Ready | Failed], None]
 
@@ -112,6 +117,7 @@ class Watcher(threading.Thread):
         self._end_stream: Callable[[], None] | None = None
         self._version = ""
         self._ready = False
+        self._failing = False
 
     def close(self) -> None:
         """End the thread soon; it may still emit one event."""
@@ -128,27 +134,47 @@ class Watcher(threading.Thread):
         failures = 0
         while not self._closed.is_set():
             try:
-                if not self._version:
-                    self._list()
-                self._watch()
+                self._follow()
                 failures = 0
-            except AccessDeniedError as error:
+            except (NodePoolsError, msgspec.DecodeError) as error:
+                failures += 1
+                if isinstance(error, AccessDeniedError):
+                    self._emit(Failed(self._resource.name, error, fatal=True))
+                    return
+                self._recover(error, failures)
+            except Exception as error:  # noqa: BLE001 -- a thread that dies in silence leaves the drain blind
                 self._emit(Failed(self._resource.name, error, fatal=True))
                 return
-            except (ApiError, ClusterUnreachableError, msgspec.DecodeError) as error:
-                if isinstance(error, ApiError) and error.status == 410:
-                    self._version = ""
-                    if failures == 0:
-                        failures = 1
-                        continue
-                failures += 1
-                self._tell(error)
-                first, most = _BACKOFF
-                self._closed.wait(min(most, first * 2.0 ** min(failures, 10)) * random.uniform(0.7, 1.0))
+
+    def _follow(self) -> None:
+        """One list if it is needed, and one watch."""
+        if not self._version:
+            self._list()
+        began = time.monotonic()
+        self._watch()
+        if time.monotonic() < began + _QUICK:
+            self._closed.wait(_BACKOFF[0])
+
+    def _recover(self, error: Exception, failures: int) -> None:
+        if isinstance(error, ApiError) and error.status == 410:
+            self._version = ""
+            if failures == 1:
+                return
+        self._tell(error)
+        first, most = _BACKOFF
+        self._closed.wait(min(most, first * 2.0 ** min(failures, 10)) * random.uniform(0.7, 1.0))
 
     def _tell(self, error: Exception) -> None:
-        if isinstance(error, NodePoolsError) and not self._closed.is_set():
-            self._emit(Failed(self._resource.name, error, fatal=False))
+        if self._closed.is_set():
+            return
+        self._failing = True
+        self._emit(Failed(self._resource.name, error, fatal=False))
+        self._emit(WatchLost(self._resource.kind))
+
+    def _heard(self) -> None:
+        if self._failing:
+            self._failing = False
+            self._emit(WatchBack(self._resource.kind))
 
     def _list(self) -> None:
         keys: set[str] = set()
@@ -184,8 +210,10 @@ class Watcher(threading.Thread):
 
     def _opened(self, end: Callable[[], None]) -> None:
         self._end_stream = end
+        self._heard()
 
     def _take(self, line: bytes) -> None:
+        self._heard()
         event = _LINE.decode(line)
         if event.type == "ERROR":
             status = read_status(bytes(event.object))

@@ -4,6 +4,7 @@ A status alone says little: 403 may be a missing right, a terminating namespace 
 admission webhook or a server in trouble. The causes and texts decide, most specific first.
 """
 
+import zlib
 from typing import Literal
 
 from pulumi_nodepools.drain.events import Answered
@@ -63,7 +64,11 @@ def _forbidden(answer: Answered) -> Meaning:
     return "forbidden" if "cannot create resource" in answer.message else "denied"
 
 
-def retry_delay(means: Meaning, failures: int, retry_after: float) -> float:
-    """Seconds until the next try after `failures` such answers in a row; the server's own wish comes first."""
+def retry_delay(means: Meaning, failures: int, retry_after: float, *, key: str = "") -> float:
+    """Seconds until the next try after `failures` such answers in a row; the server's own wish comes first.
+
+    `key` spreads many that failed together: by up to a quarter, always the same for the same key and try.
+    """
     first, most = _RETRY[means]
-    return max(min(first * float(2 ** min(failures - 1, 10)), most), retry_after)
+    delay = max(min(first * float(2 ** min(failures - 1, 10)), most), retry_after)
+    return delay * (1 + 0.25 * zlib.crc32(f"{key}/{failures}".encode()) / 2**32) if key else delay

@@ -76,7 +76,21 @@ class Stop:
     reason: str = "it was told to stop"
 
 
-Event = Seen | Gone | Relisted | Synced | GuardPassed | Patched | Answered | Tick | Stop
+@dataclass(frozen=True, slots=True)
+class WatchLost:
+    """Nothing is heard of a kind of object any more."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBack:
+    """It is heard again; what was missed follows at once."""
+
+    kind: Kind
+
+
+Event = Seen | Gone | Relisted | Synced | GuardPassed | Patched | Answered | Tick | Stop | WatchLost | WatchBack
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ timer ran out, so the cost of an event does not grow with the number of pods. No
 
 import heapq
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -50,13 +50,21 @@ class Track:
     accepted_at: float | None = None
     owner: str = ""
     outcome: str = ""
+    wanted: bool = True
+    """False once it is not to be evicted (any more), whatever is still under way."""
 
 
 @dataclass(slots=True)
 class _Lane:
     pending: OrderedDict[str, None] = field(default_factory=OrderedDict)
     """Ordered, and quick at its front: a plain dict walks over everything that was taken from there before."""
+    unready: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    """Those of `pending` that serve nobody: budgets and pacing may let them go although there is no room."""
+    refused: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    """Those that this budget refused and whose retry waits: news of the budget brings them back at once."""
     in_flight: int = 0
+    hold_until: float = 0.0
+    """The server asked not to be asked about this budget before."""
     version: int = 0
     """Grows with every change seen of the budget, to know an answer that is older than it."""
     probe_at: float | None = None
@@ -88,8 +96,9 @@ class Evictions:
         if track is None:
             track = Track(pod.uid, pod.namespace, pod.name, pod.node, now, owner=pod.owner.uid if pod.owner else "")
             self.tracks[pod.uid] = track
+        track.wanted = True
         if track.state == "pending" and not pod.terminating:
-            self._enlane(track, pod)
+            self._enlane(track, pod, now)
 
     def gone(self, uid: str, now: float) -> None:
         """The pod is no more."""
@@ -107,16 +116,29 @@ class Evictions:
     def keep(self, uid: str) -> None:
         """The pod is not to be evicted (any more): it is terminating by itself, or something blocks it."""
         track = self.tracks.get(uid)
-        if track:
-            self._leave(track)
+        if track is None:
+            return
+        track.wanted = False
+        self._leave(track)
+        pod = self._world.pods.get(uid)
+        if pod and pod.terminating:  # the world no longer counts it as ready: no need to remember that it goes
+            self._going.get(track.owner, {}).pop(uid, None)
 
-    def budget_changed(self, uid: str) -> None:
+    def budget_changed(self, uid: str, now: float) -> None:
         """A budget's numbers changed: its lane may go on at once."""
-        lane = self._lanes.get("budget " + uid)
-        if lane:
-            lane.version += 1
-            lane.probe_at, lane.probe_wait = None, _PROBE_FIRST
-            self._dirty["budget " + uid] = None
+        lane, budget = self._lanes.get("budget " + uid), self._world.budgets.get(uid)
+        if lane is None:
+            return
+        lane.version += 1
+        lane.probe_at, lane.probe_wait = None, _PROBE_FIRST
+        self._dirty["budget " + uid] = None
+        if budget is None or budget.allowed > 0:
+            lane.hold_until = 0.0
+            for name in list(lane.refused):
+                track, pod = self.tracks[name], self._world.pods.get(name)
+                track.retry_at = 0.0
+                if pod:
+                    self._enlane(track, pod, now)
 
     def owner_changed(self, uid: str) -> None:
         """Pods of a controller became ready or unready: its lane may go on."""
@@ -156,7 +178,7 @@ class Evictions:
     def _refused(self, track: Track, lane: _Lane, answer: Answered, means: Meaning, now: float) -> None:
         track.failures = track.failures + 1 if track.cause == means else 1
         track.cause, track.cause_text = means, answer.message
-        if means != "transient" or track.outcome:
+        if True:
             self._end_going(track)  # else it may have been carried out: it counts as leaving until it is asked again
         if track.outcome:
             track.state = "gone"
@@ -165,21 +187,26 @@ class Evictions:
         if means == "forbidden":
             self.forbidden = f"evicting {track.namespace}/{track.name}: {answer.code} {answer.message}"
             return
-        delay = retry_delay(means, track.failures, answer.retry_after)
-        if means == "throttled":
-            self._window = max(1.0, self._window / 2)
-            self.hold_until = max(self.hold_until, now + delay)
-            self._at(self.hold_until, "")
-        elif means == "budget":
-            self._spent(track, lane, answer)
+        delay = retry_delay(means, track.failures, answer.retry_after, key=track.uid)
         track.retry_at = now + delay
         self._at(track.retry_at, track.uid)
+        if means == "throttled":
+            self.hold_until = max(self.hold_until, now + delay)
+            self._at(self.hold_until, "")
+        if means == "throttled" or answer.code in (0, 503):
+            self._window = max(1.0, self._window / 2)
         pod = self._world.pods.get(track.uid)
-        if pod and not pod.terminating:
-            self._enlane(track, pod)
+        if pod and track.wanted and not pod.terminating:
+            self._enlane(track, pod, now)
+            if means == "budget":
+                self._spent(track, lane, answer, now)
 
-    def _spent(self, track: Track, lane: _Lane, answer: Answered) -> None:
+    def _spent(self, track: Track, lane: _Lane, answer: Answered, now: float) -> None:
         """The budget has no room. If its watch spoke after we asked, it knows better: then ask again soon."""
+        lane.refused[track.uid] = None
+        if answer.retry_after:
+            lane.hold_until = max(lane.hold_until, now + answer.retry_after)
+            self._at(lane.hold_until, track.lane)
         if answer.retry_after or track.asked_at_version != lane.version:
             return
         for uid in track.budgets:
@@ -206,7 +233,7 @@ class Evictions:
         return chosen
 
     def _send(self, track: Track, pod: PodView, lane: _Lane) -> Evict:
-        lane.pending.pop(track.uid, None)
+        self._leave(track)
         lane.in_flight += 1
         self.in_flight += 1
         track.state = "in-flight"
@@ -217,44 +244,46 @@ class Evictions:
             self._going.setdefault(track.owner, {})[track.uid] = None
         return Evict(pod.namespace, pod.name, pod.uid, pod.node)
 
-    def _due(self, lane: _Lane, now: float) -> Iterator[_Pick]:
-        for uid in lane.pending:
-            track, pod = self.tracks[uid], self._world.pods.get(uid)
-            if track.retry_at <= now and pod is not None:
-                yield track, pod
+    def _known(self, uids: Iterable[str]) -> Iterator[_Pick]:
+        for uid in uids:
+            pod = self._world.pods.get(uid)
+            if pod is not None:
+                yield self.tracks[uid], pod
 
     def _picks(self, key: str, lane: _Lane, room: int, now: float) -> list[_Pick]:
         kind, _, uid = key.partition(" ")
-        due = self._due(lane, now)
         if kind == "budget":
             return self._one_of_budget(key, lane, self._world.budgets.get(uid), now)
         if kind == "many":
-            return list(islice(due, 0 if lane.in_flight else 1))
-        return list(islice(self._paced(uid, due) if kind == "owner" else due, room))
+            room = 0 if lane.in_flight else 1
+        return list(islice(self._known(self._paced(uid, lane) if kind == "owner" else lane.pending), room))
 
     def _one_of_budget(self, key: str, lane: _Lane, budget: BudgetView | None, now: float) -> list[_Pick]:
-        if lane.in_flight:
+        if lane.in_flight or now < lane.hold_until:
             return []
-        for pick in self._due(lane, now):
-            if budget is None or _may_try(budget, pick[1]):
-                lane.probe_at = None
-                return [pick]
+        for pick in self._known(_tryable(lane, budget)):
+            lane.probe_at = None
+            return [pick]
         if lane.probe_at is None:
             lane.probe_at = now + lane.probe_wait
             self._at(lane.probe_at, key)
         if now < lane.probe_at:
             return []
         lane.probe_at, lane.probe_wait = None, min(lane.probe_wait * 2, _PROBE_MOST)
-        return list(islice(self._due(lane, now), 1))
+        return list(islice(self._known(lane.pending), 1))
 
-    def _paced(self, owner: str, due: Iterator[_Pick]) -> Iterator[_Pick]:
+    def _paced(self, owner: str, lane: _Lane) -> Iterator[str]:
+        """Those who serve nobody or count as leaving already, then as many others as there is room for."""
+        going = self._going.get(owner, {})
+        yield from lane.unready
+        yield from (uid for uid in going if uid in lane.pending and uid not in lane.unready)
         room = self.room(owner)
-        for track, pod in due:
-            if counts_as_ready(pod) and track.uid not in self._going.get(owner, ()):
-                if room <= 0:
-                    continue
+        for uid in lane.pending:
+            if room <= 0:
+                return
+            if uid not in lane.unready and uid not in going:
                 room -= 1
-            yield track, pod
+                yield uid
 
     def room(self, owner: str) -> int:
         """How many more ready pods a paced controller may lose now."""
@@ -281,18 +310,28 @@ class Evictions:
         controller = self._world.wants(pod)
         return "owner " + controller.uid if controller and self._settings.unbudgeted == "paced" else "free"
 
-    def _enlane(self, track: Track, pod: PodView) -> None:
+    def _enlane(self, track: Track, pod: PodView, now: float) -> None:
+        """Let it wait where it belongs; one that has to wait for its retry is brought back by its timer."""
         key = self._lane_of(pod)
         if key != track.lane:
             self._leave(track)
             track.lane = key
-        self._lanes.setdefault(key, _Lane()).pending[track.uid] = None
+        lane = self._lanes.setdefault(key, _Lane())
+        if track.retry_at > now:
+            return
+        lane.refused.pop(track.uid, None)
+        lane.pending[track.uid] = None
+        if counts_as_ready(pod):
+            lane.unready.pop(track.uid, None)
+        else:
+            lane.unready[track.uid] = None
         self._dirty[key] = None
 
     def _leave(self, track: Track) -> None:
         lane = self._lanes.get(track.lane)
         if lane:
-            lane.pending.pop(track.uid, None)
+            for waiting in (lane.pending, lane.unready, lane.refused):
+                waiting.pop(track.uid, None)
 
     def _end_going(self, track: Track) -> None:
         going = self._going.get(track.owner)
@@ -314,26 +353,26 @@ class Evictions:
             if track is None:
                 if key in self._lanes:
                     self._dirty[key] = None
-            elif track.state == "accepted" and not track.outcome:
-                self._unseen(track)
-            elif track.state == "pending":
-                self._dirty[track.lane] = None
+            else:
+                self._remind(track, now)
 
-    def _unseen(self, track: Track) -> None:
+    def _remind(self, track: Track, now: float) -> None:
+        """Its retry is due, or its eviction was accepted long ago and never seen."""
         pod = self._world.pods.get(track.uid)
-        if pod and not pod.terminating:
+        if pod is None or pod.terminating or track.outcome:
+            return
+        if track.state == "accepted":
             track.state, track.accepted_at = "pending", None
             self._end_going(track)
-            self._enlane(track, pod)
+        if track.state == "pending" and track.wanted:
+            self._enlane(track, pod, now)
 
 
-def _may_try(budget: BudgetView, pod: PodView) -> bool:
-    """Whether the server would allow it, as far as the budget's last status tells."""
-    if budget.allowed > 0:
-        return True
-    if pod.ready:
-        return False
-    return budget.always_allow_unready or budget.healthy >= budget.needed > 0
+def _tryable(lane: _Lane, budget: BudgetView | None) -> Iterable[str]:
+    """The pods that the server would let go, as far as the budget's last status tells."""
+    if budget is None or budget.allowed > 0:
+        return lane.pending
+    return lane.unready if budget.always_allow_unready or budget.healthy >= budget.needed > 0 else ()
 
 
 def _with_allowed(budget: BudgetView, allowed: int) -> BudgetView:

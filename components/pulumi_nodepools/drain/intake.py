@@ -21,13 +21,15 @@ def seen(state: State, event: Seen, now: float) -> None:
             _node_seen(state, node, now)
         case BudgetView() as budget:
             changed = state.world.put_budget(budget)
-            state.evictions.budget_changed(budget.uid)
+            state.evictions.budget_changed(budget.uid, now)
             if changed:
                 _relane(state, budget.namespace, now)
         case ControllerView() as controller:
             old = state.world.controllers.get(controller.uid)
             state.world.controllers[controller.uid] = controller
             _owner_touched(state, controller.uid, now, relane=old is None or old.desired != controller.desired)
+            if old is None and controller.kind == "DaemonSet":
+                _rejudge_owned(state, controller.uid, now)
 
 
 def _pod_seen(state: State, pod: PodView, now: float) -> None:
@@ -67,7 +69,8 @@ def _pod_left(state: State, pod: PodView, now: float) -> None:
 
 
 def _node_seen(state: State, node: NodeView, now: float) -> None:
-    known = node.name in state.nodes.tracks
+    before = state.nodes.tracks.get(node.name)
+    known = before is not None and before.phase != "gone"
     track = state.nodes.seen(node, now)
     if track is None or state.phase == "sync":
         return
@@ -99,6 +102,11 @@ def _owner_touched(state: State, uid: str, now: float, *, relane: bool) -> None:
             state.evictions.add(pod, now)
 
 
+def _rejudge_owned(state: State, owner: str, now: float) -> None:
+    for uid in list(state.world.by_owner.get(owner, ())):
+        judge(state, state.world.pods[uid], now, fresh=False)
+
+
 def gone(state: State, event: Gone, now: float) -> None:
     """Take in that an object is no more."""
     _GONE[event.kind](state, event.key, now)
@@ -112,6 +120,9 @@ def _pod_gone(state: State, uid: str, now: float) -> None:
 
 def _node_gone(state: State, name: str, now: float) -> None:
     state.world.nodes.pop(name, None)
+    track = state.nodes.tracks.get(name)
+    for uid in track.left if track else ():
+        state.evictions.keep(uid)
     if state.nodes.gone(name, now):
         state.actions.append(Say("node-gone", name, f"node {name} is gone"))
 
@@ -123,8 +134,11 @@ def _budget_gone(state: State, uid: str, now: float) -> None:
 
 
 def _controller_gone(state: State, uid: str, now: float) -> None:
-    if state.world.controllers.pop(uid, None):
+    controller = state.world.controllers.pop(uid, None)
+    if controller:
         _owner_touched(state, uid, now, relane=True)
+        if controller.kind == "DaemonSet":
+            _rejudge_owned(state, uid, now)
 
 
 _GONE: dict[str, Callable[[State, str, float], None]] = {

@@ -26,11 +26,19 @@ from pulumi_nodepools.drain.events import (
     Synced,
     TaintNode,
     Tick,
+    WatchBack,
+    WatchLost,
 )
 from pulumi_nodepools.drain.intake import gone, judge, relisted, seen
 from pulumi_nodepools.drain.model import Diagnosis
 from pulumi_nodepools.drain.state import Phase, State
 from pulumi_nodepools.units import share
+
+BLIND = 5.0
+"""Evictions pause once pods or budgets were not heard of for so long: pacing and budgets would be guesses."""
+_CATCH_UP = 1.0
+"""So long after a watch is back, what was missed meanwhile has been told."""
+_NEEDED = ("pods", "budgets")
 
 
 def step(state: State, event: Event, now: float) -> list[Action]:
@@ -72,6 +80,8 @@ def _guard_passed(state: State, _: GuardPassed, now: float) -> None:
         return
     if state.guard_for == "taint":
         _enter(state, "taint", now)
+    elif state.nodes.lacking:  # a node that joined meanwhile: no eviction before its cordon
+        _enter(state, "cordon", now)
     else:
         _start_batch(state, now)
 
@@ -80,12 +90,14 @@ def _patched(state: State, event: Patched, now: float) -> None:
     track = state.nodes.tracks[event.node]
     if event.code in (200, 404):
         # The watch shows the change soon; if it does not, the patch is asked for again.
-        track.failures = 0
+        track.failures, track.trouble = 0, ""
         track.asked[event.step] = now + 5.0
     elif event.code in (401, 403):
         _finish(state, Finish("denied", f"{event.step} of node {event.node}: {event.code} {event.message}"), now)
     else:
-        track.failures += 1
+        track.failures, track.trouble = track.failures + 1, f"{event.step}: {event.code} {event.message}"
+        if track.failures == 1:
+            state.actions.append(Say("node-refused", track.name, f"node {track.name}: {track.trouble}"))
         track.asked[event.step] = now + min(15.0, 0.5 * 2.0**track.failures)
     state.at(track.asked.get(event.step, now))
 
@@ -110,6 +122,18 @@ def _tick(state: State, _: Tick, now: float) -> None:
                 judge(state, pod, now, fresh=False)
 
 
+def _watch_lost(state: State, event: WatchLost, now: float) -> None:
+    if event.kind in _NEEDED and state.lost.setdefault(event.kind, now) == now:
+        state.at(now + BLIND)
+
+
+def _watch_back(state: State, event: WatchBack, now: float) -> None:
+    since = state.lost.pop(event.kind, now)
+    if now >= since + BLIND:
+        state.sees_at = now + _CATCH_UP
+        state.at(state.sees_at)
+
+
 _HANDLERS: dict[type, Callable[..., None]] = {
     Seen: seen,
     Gone: gone,
@@ -120,6 +144,8 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Answered: _answered,
     Stop: _stop,
     Tick: _tick,
+    WatchLost: _watch_lost,
+    WatchBack: _watch_back,
 }
 
 
@@ -161,11 +187,23 @@ def _in_taint(state: State, now: float) -> None:
     if not any(step == "taint" for step in lacking):
         _enter(state, "cordon", now)
         _keep_cordoned(state, now)
+    else:
+        _in_time(state, now)
 
 
 def _in_cordon(state: State, now: float) -> None:
     if not state.nodes.lacking:
         _enter(state, "guard", now, "batch")
+    else:
+        _in_time(state, now)
+
+
+def _in_time(state: State, now: float) -> None:
+    """Nodes that cannot be tainted or cordoned must not be waited for in silence."""
+    limit = state.settings.node_timeout
+    if now >= state.phases[-1][1] + limit:
+        names = ", ".join(sorted(state.nodes.lacking))
+        _end_blocked(state, f"{names} could not be tainted and cordoned in {limit:g} s", state.blocked(now), now)
 
 
 def _start_batch(state: State, now: float) -> None:
@@ -193,11 +231,27 @@ def _in_batch(state: State, now: float) -> None:
             state.actions.append(Say("node-drained", name, f"node {name} is drained"))
     if now >= state.next_deadline and _deadline_passed(state, now):
         return
-    state.actions.extend(state.evictions.choose(now))
+    _look_for_blindness(state, now)
+    if not state.paused:
+        state.actions.extend(state.evictions.choose(now))
     if not state.nodes.active:
         state.gate_since = now
         state.at(now + state.settings.node_timeout)
         _enter(state, "gate", now)
+
+
+def _look_for_blindness(state: State, now: float) -> None:
+    """What is known of pods and budgets must be fresh, or nothing new is evicted."""
+    lost = sorted(kind for kind, since in state.lost.items() if now >= since + BLIND)
+    paused = bool(lost) or now < state.sees_at
+    if paused and not state.paused:
+        message = (
+            f"no news of {' and '.join(lost)} for {BLIND:g} s: nothing new is evicted until they are watched again"
+        )
+        state.actions.append(Say("paused", "", message))
+    elif state.paused and not paused:
+        state.actions.append(Say("resumed", "", "pods and budgets are watched again: evictions go on"))
+    state.paused = paused
 
 
 def _deadline_passed(state: State, now: float) -> bool:
@@ -258,6 +312,8 @@ _PHASES: dict[str, Callable[[State, float], None]] = {
 def _enter(state: State, phase: Phase, now: float, then: Phase | None = None) -> None:
     state.phase = phase
     state.phases.append((phase, now))
+    if phase in ("taint", "cordon"):
+        state.at(now + state.settings.node_timeout)
     if phase == "guard":
         state.guard_for = then or "batch"
         state.workloads.touched_in_batch = False

@@ -11,6 +11,8 @@ from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
 
 SETTLE = 2.0
 """The scheduler may bind a pod just after the cordon: a node counts as empty only this long after it was seen."""
+_OWNER_KNOWN = 60.0
+"""So long after a pod's start its owner must have been seen, if there is one."""
 MAX_RETURNS = 3
 """So many new pods of one controller on a cordoned node, and it is a loop, not a race."""
 
@@ -25,6 +27,8 @@ class NodeTrack:
     asked: dict[str, float] = field(default_factory=dict)
     """When `taint` and `cordon` may be asked for again."""
     failures: int = 0
+    trouble: str = ""
+    """Why the last patch failed."""
     cordon_asked: float | None = None
     cordoned: float | None = None
     started: float | None = None
@@ -58,7 +62,7 @@ class Nodes:
         if track is None:
             return None
         if track.phase == "gone":
-            track.phase = "waiting"
+            track.phase, track.cordoned = "waiting", None
         if self.lacks(node):
             self.lacking[node.name] = None
         else:
@@ -95,9 +99,9 @@ class Nodes:
     def judge(self, pod: PodView, wall: float, *, fresh: bool) -> tuple[NodeTrack | None, Verdict | None]:
         """Put a pod where it belongs on its node; `fresh` if it was not known before. None if it is not on ours."""
         track = self.tracks.get(pod.node)
-        if track is None:
-            return None, None
-        verdict = classify(pod, self._settings, wall)
+        if track is None or track.phase == "gone":
+            return None, None  # what a vanished node leaves behind is for the garbage collector
+        verdict = self._verdict(pod, wall)
         if verdict.action == "evict" and pod.owner:
             track.returns[pod.owner.uid] += fresh and track.cordoned is not None
             if track.returns[pod.owner.uid] > MAX_RETURNS:
@@ -106,9 +110,19 @@ class Nodes:
             track.ignored[pod.uid] = verdict.reason
             self._left(track, pod.uid)
         else:
+            track.ignored.pop(pod.uid, None)
             track.left[pod.uid] = verdict
             self.emptied.pop(track.name, None)
         return track, verdict
+
+    def _verdict(self, pod: PodView, wall: float) -> Verdict:
+        verdict = classify(pod, self._settings, wall)
+        if verdict.reason != "daemonset" or pod.owner is None or pod.owner.uid in self._world.controllers:
+            return verdict
+        # Its DaemonSet is gone. One that has just started may only be ahead of the watch that tells of its owner.
+        if pod.started_at is None or wall < pod.started_at + _OWNER_KNOWN:
+            return verdict
+        return Verdict("wait", "terminating") if pod.terminating else Verdict("evict", "orphan")
 
     def _left(self, track: NodeTrack, uid: str) -> None:
         track.left.pop(uid, None)

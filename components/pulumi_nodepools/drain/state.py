@@ -43,6 +43,12 @@ class State:
         self.next_deadline = float("inf")
         self.soak_until = 0.0
         self.guard_for: Phase = "taint"
+        self.lost: dict[str, float] = {}
+        """Kinds of objects that nothing is heard of, since when."""
+        self.sees_at = float("-inf")
+        """When what was missed by a lost watch has been caught up with."""
+        self.paused = False
+        """Nothing new is evicted: too little is known."""
         self.timers: list[float] = [now + settings.total_timeout]
         self.actions: list[Action] = []
 
@@ -59,13 +65,14 @@ class State:
         """The time of the next Tick that is needed even if nothing happens before."""
         times = [self.timers[0]] if self.timers else []
         later = self.evictions.wake()
-        if self.phase == "batch" and later is not None:
+        if self.phase == "batch" and later is not None and not self.paused:
             times.append(later)
         return min(times) if times else None
 
     def blocked(self, now: float, *, after: float = 0.0, limit: int = 100) -> list[Diagnosis]:
         """A diagnosis for each pod on active nodes that has not moved for `after` seconds."""
-        found: list[Diagnosis] = []
+        found = self._unpatched(after) if self.phase in ("taint", "cordon") else []
+        found += self._unseen() if self.paused else []
         for track in self.nodes.active.values():
             if track.started is None or now - track.started < after:
                 continue
@@ -73,6 +80,25 @@ class State:
         if self.phase == "gate" and now - self.gate_since >= after:
             found.extend(self.workloads.explain()[: limit - len(found)])
         return found
+
+    def _unseen(self) -> list[Diagnosis]:
+        kinds = " and ".join(sorted(self.lost)) or "pods and budgets"
+        message = f"nothing is heard of {kinds}, so nothing new is evicted"
+        return [Diagnosis("api-failing", f"watch of {kinds}", "", message, "look at the API server and the way to it")]
+
+    def _unpatched(self, after: float) -> list[Diagnosis]:
+        return [
+            Diagnosis(
+                "node-refused",
+                f"node {name}",
+                name,
+                f"it could not be tainted and cordoned: {track.trouble or 'no answer yet'} ({track.failures} refusals)",
+                "look for admission policies that guard nodes, and for the right to patch them",
+                {"refusals": track.failures},
+            )
+            for name in self.nodes.lacking
+            if (track := self.nodes.tracks[name]).failures or not after
+        ]
 
     def _explain(self, track: NodeTrack, now: float) -> Iterator[Diagnosis]:
         for uid, verdict in track.left.items():

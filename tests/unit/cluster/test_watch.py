@@ -6,8 +6,8 @@ import queue
 import pytest
 
 from pulumi_nodepools.cluster.watch import RESOURCES, Failed, Ready, Watcher
-from pulumi_nodepools.drain.events import Gone, Relisted, Seen
-from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
+from pulumi_nodepools.drain.events import Gone, Relisted, Seen, WatchBack, WatchLost
+from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError, ConfigError
 
 PODS = RESOURCES[0]
 
@@ -100,3 +100,29 @@ def test_an_expired_version_means_listing_again_and_saying_what_is_gone(expiry):
 def test_a_server_that_is_away_at_first_is_asked_again():
     client = FakeClient([ClusterUnreachableError("refused"), listed("5")], [[]])
     assert any(isinstance(event, Ready) for event in told(client))
+
+
+def test_a_watch_that_is_lost_says_so_once_it_fails_and_again_when_it_is_back():
+    client = FakeClient(
+        [listed("5")],
+        [[ClusterUnreachableError("reset")], [ClusterUnreachableError("refused")], [line("ADDED", pod("a", "8"))]],
+    )
+    events = [event for event in told(client) if not isinstance(event, Failed)]
+    assert events[2:] == [WatchLost("pods"), WatchLost("pods"), WatchBack("pods"), events[-1]]
+
+
+@pytest.mark.parametrize(
+    "trouble", [ConfigError("kubeconfig is gone"), b'{"type": "ADDED", "object": {"metadata": 1}}']
+)
+def test_no_trouble_ends_a_watch_in_silence(trouble):
+    events = told(FakeClient([listed("5")], [[trouble], []]))
+    assert [event.fatal for event in events if isinstance(event, Failed)] == [False]
+
+
+def test_an_unexpected_error_ends_the_drain_not_only_the_watch():
+    inbox = queue.SimpleQueue()
+    watcher = Watcher(FakeClient([listed("5")], [[KeyError("a bug")]]), PODS, inbox.put)
+    watcher.run()
+    found = [inbox.get() for _ in range(inbox.qsize())]
+    assert isinstance(found[-1], Failed)
+    assert found[-1].fatal
