@@ -26,6 +26,9 @@ _PROBE_FIRST, _PROBE_MOST = 5.0, 15.0
 _UNSEEN_LIMIT = 60.0
 """An accepted eviction that the watch never shows is forgotten after this long, and asked again."""
 
+_NOT_DONE = ("budget", "budgets", "conflict")
+"""Refusals that only a pod can get whose eviction was not carried out; others are made before anyone looks at it."""
+
 
 @dataclass(slots=True)
 class Track:
@@ -50,6 +53,8 @@ class Track:
     accepted_at: float | None = None
     owner: str = ""
     outcome: str = ""
+    unsure_until: float = 0.0
+    """An answer was lost: until then the eviction may yet be seen."""
     wanted: bool = True
     """False once it is not to be evicted (any more), whatever is still under way."""
 
@@ -178,8 +183,7 @@ class Evictions:
     def _refused(self, track: Track, lane: _Lane, answer: Answered, means: Meaning, now: float) -> None:
         track.failures = track.failures + 1 if track.cause == means else 1
         track.cause, track.cause_text = means, answer.message
-        if True:
-            self._end_going(track)  # else it may have been carried out: it counts as leaving until it is asked again
+        self._doubt(track, means, now)
         if track.outcome:
             track.state = "gone"
             return
@@ -200,6 +204,13 @@ class Evictions:
             self._enlane(track, pod, now)
             if means == "budget":
                 self._spent(track, lane, answer, now)
+
+    def _doubt(self, track: Track, means: Meaning, now: float) -> None:
+        """A lost eviction may have been carried out: the pod counts as leaving until that is ruled out."""
+        if means == "transient":
+            track.unsure_until = now + _UNSEEN_LIMIT
+        elif means in _NOT_DONE or now >= track.unsure_until:
+            self._end_going(track)
 
     def _spent(self, track: Track, lane: _Lane, answer: Answered, now: float) -> None:
         """The budget has no room. If its watch spoke after we asked, it knows better: then ask again soon."""

@@ -23,6 +23,19 @@ def test_a_lost_answer_keeps_its_place_in_the_pace():
     assert case.sent == [first], "it is the same pod that is asked for again"
 
 
+def test_a_refusal_after_a_lost_answer_proves_nothing():
+    pods = [make_pod(f"p{index}") for index in range(4)]
+    case = Case(old_node(), controller(desired=4), *pods, node_timeout=300)
+    case.begin()
+    (first,) = case.sent
+    case.answer(first, 0, message="connection reset")
+    case.at(2.0)
+    case.answer(first, 400, message='admission webhook "w" denied the request')
+    assert case.sent == [], "webhooks are asked about pods as well that are terminating already"
+    case.at(10.0)
+    assert case.sent in ([], [first])
+
+
 def test_a_pod_that_opts_out_while_its_eviction_is_refused_is_not_asked_for_again():
     pod = make_pod("p")
     case = Case(old_node(), controller(), pod)
