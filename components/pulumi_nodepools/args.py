@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pulumi
 
 from pulumi_nodepools import config_checks as checks
-from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
+from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, OsFamily
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.config import ClusterConfig, EksAccessConfig, KubeadmJoinConfig, PoolConfig, RootVolumeConfig
 from pulumi_nodepools.drain.model import DrainSettings
@@ -50,7 +50,7 @@ class ClusterArgs:
             certificate_authority=config.certificate_authority,
             join=KubeadmJoin(token_parameter=join.token_parameter, ca_cert_hashes=join.ca_cert_hashes)
             if isinstance(join, KubeadmJoinConfig)
-            else EksJoin(),
+            else EksJoin(service_cidr=join.service_cidr or ""),
             access=_access(config, region),
             region=region,
         )
@@ -71,7 +71,7 @@ def _access(config: ClusterConfig, region: str) -> Access:
 
 @dataclass(frozen=True, kw_only=True)
 class RootVolumeArgs:
-    """The root volume; what is None takes the library's default at creation (80 GiB, gp3, /dev/sda1)."""
+    """The root volume; what is None takes the default at creation (80 GiB, gp3, the usual root device)."""
 
     size: int | None = None
     type: str | None = None
@@ -96,7 +96,7 @@ class NodeArgs:
     instance_type: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_ids: Sequence[pulumi.Input[str]]
-    os_family: Literal["el7"] = "el7"
+    os_family: OsFamily = "el7"
     kernel_arguments: Sequence[str] = ()
     minimum_kernel: str | None = None
     instance_profile: pulumi.Input[str] | None = None

@@ -16,7 +16,7 @@ from pulumi_command import local
 
 from pulumi_nodepools import names
 from pulumi_nodepools.args import BlueGreenNodePoolArgs, ClusterArgs, NodeArgs, NodePoolArgs, SizeArgs
-from pulumi_nodepools.bootstrap import KubeadmJoin
+from pulumi_nodepools.bootstrap import FAMILIES, EksJoin, KubeadmJoin
 from pulumi_nodepools.errors import ConfigError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks.drain_hook import DrainHook
 from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
@@ -236,6 +236,10 @@ def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
             "certificateAuthority": pulumi.Output.from_input(cluster.certificate_authority).apply(_digest),
             "join": "kubeadm" if isinstance(join, KubeadmJoin) else "eks",
             "tokenParameter": join.token_parameter if isinstance(join, KubeadmJoin) else None,
+            # Only where it matters: adding it for a new family must not change versions that are there.
+            "serviceCidr": join.service_cidr
+            if isinstance(join, EksJoin) and FAMILIES[nodes.os_family].needs_service_cidr
+            else None,
             "caCertHashes": sorted(join.ca_cert_hashes) if isinstance(join, KubeadmJoin) else None,
         },
     }

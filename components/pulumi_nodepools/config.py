@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import units
+from pulumi_nodepools.bootstrap import FAMILIES, OsFamily
 from pulumi_nodepools.config_errors import explain, not_there_yet, rules_between
 from pulumi_nodepools.errors import ConfigError
 
@@ -98,6 +99,7 @@ class KubeadmJoinConfig(Model):
 
 class EksJoinConfig(Model):
     kind: Literal["eks"]
+    service_cidr: Annotated[Text, AfterValidator(checks.network)] | None = None
 
 
 class KubeconfigAccessConfig(Model):
@@ -176,7 +178,7 @@ _NO_ADOPT = "create the pool here beside the existing group, then drain the old 
 
 class VersionConfig(NodeConfig):
     image_id: Annotated[Text, AfterValidator(checks.image)] = Field(description="the AMI, by its id (ami-...)")
-    os_family: Literal["el7"] = Field(description="the operating system's family: el7")
+    os_family: OsFamily = Field(description=f"the operating system's family: {', '.join(FAMILIES)}")
     kernel: KernelConfig = KernelConfig()
     canary: Annotated[CanaryConfig | None, BeforeValidator(_missing("canary", _NO_CANARY))] = None
     retired: Annotated[Switch, BeforeValidator(_missing("retired", _NO_RETIRED))] = False

@@ -8,6 +8,7 @@ components' arguments, so both refuse the same things in the same words.
 import base64
 import binascii
 import re
+from ipaddress import ip_network
 
 from pulumi_nodepools import names
 from pulumi_nodepools.errors import ConfigError
@@ -163,12 +164,15 @@ def kernel_argument(value: str) -> str:
             f"{shown(value)} is not one kernel argument; write name or name=value without spaces or quotes, "
             "and one list item for each"
         )
+    if value.startswith("cgroup.memory=") and "," in value:
+        apart = " and ".join(f"cgroup.memory={one}" for one in value.partition("=")[2].split(","))
+        raise ValueError(f"{shown(value)} joins several; the gate looks for single words: list {apart}")
     return value
 
 
 def kernel_version(value: str) -> str:
     """A kernel release as `uname -r` begins."""
-    if not re.fullmatch(r"\d+(\.\d+)*(-\d+(\.\d+)*)?(\.el7[a-z0-9_.]*)?", value):
+    if not re.fullmatch(r"\d+(\.\d+)*(-\d+(\.\d+)*)?(\.(?:el|amzn)\d+[a-z0-9_.]*)?", value, re.ASCII):
         raise ValueError(f"{shown(value)} is not a kernel version; write it as uname -r does, such as 3.10.0-1062.4.1")
     return value
 
@@ -211,6 +215,14 @@ def endpoint(value: str) -> str:
     if not re.fullmatch(r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?/?", value):
         raise ValueError(f"{shown(value)} is not the API server's address; write https://host or https://host:6443")
     return value
+
+
+def network(value: str) -> str:
+    """The addresses of a cluster's services."""
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"{shown(value)} is not a network such as 10.100.0.0/16: {error}") from None
 
 
 def certificate_authority(value: str) -> str:

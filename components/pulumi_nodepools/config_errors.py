@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import names
+from pulumi_nodepools.bootstrap import FAMILIES
 
 Problem = tuple[str, str]
 _TAGGED = {"join": ("kubeadm", "eks"), "access": ("kubeconfig", "eks")}
@@ -154,6 +155,7 @@ def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any
     for version, own in versions.items():
         here = (*at, "versions", version)
         yield from _required_rules(cluster, at, pool, here, _map(own))
+        yield from _nodeadm_rules(cluster, _map(own))
         each = _map(own).get("zones", pool.get("zones")) == "each"
         try:
             checks.combined_names(str(cluster.get("name", "")), str(name), str(version), per_zone=each)
@@ -221,6 +223,13 @@ def _required_rules(
     nothing = holder.get("rolePolicies") == [] and _map(cluster.get("join")).get("kind") == "eks"
     if nothing:
         yield path((*where, "rolePolicies")), "is empty; nodes of EKS need at least AmazonEKSWorkerNodePolicy"
+
+
+def _nodeadm_rules(cluster: Mapping[Any, Any], own: Mapping[Any, Any]) -> Iterator[Problem]:
+    join, family = _map(cluster.get("join")), FAMILIES.get(str(own.get("osFamily")))
+    if family and family.needs_service_cidr and join.get("kind") == "eks" and not join.get("serviceCidr"):
+        text = f"missing; {family.title} joins by nodeadm, which needs the service addresses, such as 10.100.0.0/16"
+        yield "cluster.join.serviceCidr", text
 
 
 def _collisions(pools: Mapping[Any, Any]) -> list[Problem]:

@@ -13,7 +13,7 @@ from pulumi_aws import autoscaling, ec2
 
 from pulumi_nodepools import names
 from pulumi_nodepools.args import NodePoolArgs, SizeArgs
-from pulumi_nodepools.bootstrap import REVISION, Bootstrap, render
+from pulumi_nodepools.bootstrap import FAMILIES, REVISION, Bootstrap, render, warnings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.node_role import NodeRole
 
@@ -21,8 +21,6 @@ TOKEN = "nodepools:aws:NodePool"  # noqa: S105 - a type token
 
 HEARTBEAT_SECONDS = 900
 """How long a starting instance may take before its launch hook abandons it: one boot, one reboot, validation."""
-
-_ROOT_DEVICE = {"el7": "/dev/sda1"}
 
 TEMPLATE_INPUTS = (
     "blockDeviceMappings",
@@ -134,6 +132,8 @@ class NodePool(pulumi.ComponentResource):
                 text = render(nodes.os_family, bootstrap)
             except ConfigError as error:
                 raise pulumi.RunError(str(error)) from None
+            for doubt in warnings(nodes.os_family, bootstrap):
+                pulumi.log.warn(f"version {args.version} of pool {args.pool}: {doubt}", self)
             return base64.b64encode(text.encode()).decode()
 
         known = pulumi.Output.all(endpoint=cluster.endpoint, authority=cluster.certificate_authority)
@@ -219,7 +219,7 @@ def _tags(args: NodePoolArgs) -> dict[str, pulumi.Input[str]]:
 def _root_volume(args: NodePoolArgs) -> ec2.LaunchTemplateBlockDeviceMappingArgs:
     volume = args.nodes.root_volume
     return ec2.LaunchTemplateBlockDeviceMappingArgs(
-        device_name=volume.device or _ROOT_DEVICE[args.nodes.os_family],
+        device_name=volume.device or FAMILIES[args.nodes.os_family].root_device,
         ebs=ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
             delete_on_termination="true",
             encrypted="true",

@@ -5,7 +5,7 @@ import json
 import pulumi
 import pytest
 
-from pulumi_nodepools import BlueGreenNodePool, NodePoolsError
+from pulumi_nodepools import BlueGreenNodePool, EksJoin, NodePoolsError
 from pulumi_nodepools.blue_green import size_for
 from pulumi_nodepools.errors import ConfigError
 from tests.components.conftest import SUBNETS, make_cluster, make_nodes, make_pool
@@ -190,6 +190,18 @@ def test_the_lock_holds_what_was_written_and_no_defaults(surveyed) -> None:
             "caCertHashes": ["sha256:" + "0" * 64],
         },
     }
+
+
+def test_a_service_network_added_for_a_new_family_leaves_other_versions_as_they_are(surveyed) -> None:
+    surveyed()
+
+    def locked(network: str, **nodes) -> dict:
+        cluster = make_cluster(join=EksJoin(network))
+        return build(cluster=cluster, nodes=make_nodes(**nodes))[LOCK].inputs["spec"]
+
+    assert locked("10.100.0.0/16") == locked("")
+    new = {"os_family": "al2023", "kernel_arguments": ()}
+    assert locked("10.100.0.0/16", **new)["cluster"]["serviceCidr"] == "10.100.0.0/16"
 
 
 def test_the_lock_does_not_mind_the_order_of_subnets_and_taints(surveyed) -> None:

@@ -6,7 +6,7 @@ import json
 import pulumi
 import pytest
 
-from pulumi_nodepools import NodePool, NodePoolArgs, RootVolumeArgs, SizeArgs
+from pulumi_nodepools import EksJoin, NodePool, NodePoolArgs, RootVolumeArgs, SizeArgs
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.node_pool import GROUP_IGNORES, TEMPLATE_INPUTS, part
 from pulumi_nodepools.node_role import fitted
@@ -113,6 +113,22 @@ def test_user_data_is_rendered_for_this_group() -> None:
     text = base64.b64decode(template().inputs["userData"]).decode()
     for needed in ("cgroup.memory=nokmem", "prod-w-v1", "api.prod.example.com", "/nodepools/prod/join-token"):
         assert needed in text
+
+
+def test_another_family_brings_its_root_device_and_its_own_join() -> None:
+    nodes = make_nodes(os_family="al2023", kernel_arguments=("nosmt",), minimum_kernel="6.1.115")
+    made = template(nodes, cluster=make_cluster(join=EksJoin("10.100.0.0/16")))
+    assert made.inputs["blockDeviceMappings"][0]["deviceName"] == "/dev/xvda"
+    assert 'cidr: "10.100.0.0/16"' in base64.b64decode(made.inputs["userData"]).decode()
+
+
+def test_a_pointless_argument_is_warned_of(monkeypatch) -> None:
+    told = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, resource: told.append(text))
+    build()
+    assert told == []
+    build(make_nodes(os_family="el9"))
+    assert told[0].startswith("version v1 of pool w: cgroup.memory=nokmem on RHEL/Rocky 9")
 
 
 def test_user_data_that_cannot_be_made_ends_the_program_cleanly() -> None:

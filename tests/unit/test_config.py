@@ -80,6 +80,29 @@ def test_every_key_of_the_design_is_known() -> None:
     )
 
 
+def test_every_family_parses_with_a_kernel_of_its_own() -> None:
+    kernels = {
+        "al2": "5.10.230-223.885.amzn2.x86_64",
+        "el9": "5.14.0-503.11.1.el9_5",
+        "al2023": "6.1.115-126.197.amzn2023",
+        "ubuntu": "6.8.0-1021",
+    }
+    for family, kernel in kernels.items():
+        parse(
+            edited(
+                ((*VERSION, "osFamily"), family),
+                ((*VERSION, "kernel"), {"minimumVersion": kernel}),
+                (("cluster", "join"), {"kind": "eks", "serviceCidr": "10.100.0.0/16"}),
+            )
+        )
+
+
+def test_nodeadm_needs_the_service_network() -> None:
+    raw = edited(((*VERSION, "osFamily"), "al2023"), (("cluster", "join"), {"kind": "eks"}))
+    (problem,) = problems(raw)
+    assert problem.startswith("cluster.join.serviceCidr: missing; Amazon Linux 2023 joins by nodeadm")
+
+
 def test_a_version_overrides_the_pool_key_by_key() -> None:
     pool = parse(
         edited(
@@ -129,8 +152,14 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*POOL, "drain", "batchSize"), "110%", "pools.worker.drain.batchSize: '110%' is neither a count of at least 1"),
     ((*POOL, "drain", "batchSize"), 0.1, "pools.worker.drain.batchSize: 0.1 is not a batch size"),
     ((*POOL, "gate", "consecutive"), 0, "pools.worker.gate.consecutive: 0 is out of range; write at least 1"),
+    (
+        (*VERSION, "kernel"),
+        {"arguments": ["cgroup.memory=nosocket,nokmem"]},
+        '"cgroup.memory=nosocket,nokmem" joins several; the gate looks for single words: list cgroup.memory=nosocket ',
+    ),
+    (("cluster", "join"), {"kind": "eks", "serviceCidr": "10.100/16"}, "is not a network such as 10.100.0.0/16"),
     # missing
-    ((*VERSION, "osFamily"), ABSENT, "osFamily: missing; write the operating system's family: el7"),
+    ((*VERSION, "osFamily"), ABSENT, "osFamily: missing; write the operating system's family: el7, al2, el8"),
     (
         (*POOL, "instanceType"),
         ABSENT,
@@ -160,7 +189,7 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
         "resolve:ssm:/images/el7",
         "`nodepools resolve-ami` will write it for you but is not there yet",
     ),
-    ((*VERSION, "osFamily"), "el9", "osFamily: \"el9\" is not known; write one of 'el7'"),
+    ((*VERSION, "osFamily"), "el6", "osFamily: \"el6\" is not known; write one of 'el7', 'al2', 'el8', "),
     ((*VERSION, "kernel"), {"arguments": ["a b"]}, 'kernel.arguments[0]: "a b" is not one kernel argument'),
     ((*VERSION, "kernel"), {"minimumVersion": 3.1}, "kernel.minimumVersion: 3.1 is not text; write it in quotes"),
     ((*VERSION, "kernel"), {"minimumVersion": "new"}, '"new" is not a kernel version; write it as uname -r does'),

@@ -4,8 +4,8 @@ Pure: values in, multipart MIME out, the same bytes for the same values. Compres
 belong to the caller.
 """
 
-from pulumi_nodepools.bootstrap.families import FAMILIES
+from pulumi_nodepools.bootstrap.families import FAMILIES, OsFamily
 from pulumi_nodepools.bootstrap.model import Bootstrap, EksJoin, KubeadmJoin
 from pulumi_nodepools.bootstrap.render import MAX_BYTES, REVISION, render, warnings
 
-__all__ = ["FAMILIES", "MAX_BYTES", "REVISION", "Bootstrap", "EksJoin", "KubeadmJoin", "render", "warnings"]
+__all__ = ["FAMILIES", "MAX_BYTES", "REVISION", "Bootstrap", "EksJoin", "KubeadmJoin", "OsFamily", "render", "warnings"]

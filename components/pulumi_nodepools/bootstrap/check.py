@@ -144,7 +144,7 @@ def _family(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
             ip_network(join.service_cidr)
         except ValueError as error:
             yield f"join.serviceCidr: {join.service_cidr!r} is not a network such as 10.100.0.0/16: {error}"
-    elif family.cloud_init_dialect(bootstrap) is not None:
+    elif family.needs_service_cidr:
         yield f"join.serviceCidr: {family.title} joins by nodeadm, which needs it (such as 10.100.0.0/16)"
 
 

@@ -63,6 +63,7 @@ FAMILIES = (
         probe=USAGE,
         kubelet_file="/etc/sysconfig/kubelet",
         kernel_suffix=r"\.amzn[0-9]",
+        needs_service_cidr=True,
         cloud_init_dialect=_dialect,
     ),
 )

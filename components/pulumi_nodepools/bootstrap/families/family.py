@@ -30,6 +30,8 @@ class Family:
     """What may follow the numbers of a kernel release: an awk expression."""
     needs_nokmem: bool = False
     """Whether the family's kernel leaks kernel memory unless it is told not to account it."""
+    needs_service_cidr: bool = False
+    """Whether its own way to join asks for the cluster's service addresses."""
     cloud_init_dialect: Callable[[Bootstrap], "Dialect | None"] = lambda _: None
     """How the node joins when its image has a way of its own; None: by the join that the cluster names."""
 
