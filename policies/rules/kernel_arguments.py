@@ -19,12 +19,17 @@ TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 ARGUMENTS_TAG = "nodepools.dev/kernel-arguments"
 """A launch template that no NodePool made may declare what it requires in this tag, separated by blanks."""
 NOKMEM = "cgroup.memory=nokmem"
-JOIN_UNIT = "kubelet.service"
+KUBELET = ("kubelet.service",)
+JOIN_UNITS = {
+    "al2023": ("nodeadm-run.service", *KUBELET),
+    "ubuntu": (*KUBELET, "snap.kubelet-eks.daemon.service"),
+}
+"""What brings a node of a family into the cluster, where that is more than kubelet's own unit."""
 
 _DIRECTIVE = re.compile(r"ConditionKernelCommandLine=(\S*)")
 _PLACEHOLDER = re.compile(r"%s|\$\{?\w+\}?|\$\d")
-# The unit's drop-in folder, written out or as a variable over several units.
-_DROP_IN = re.compile(rf"{re.escape(JOIN_UNIT)}\.d\b|\$\{{?\w+\}}?\.d\b")
+# A unit's drop-in folder as a variable over several units.
+_ANY_DROP_IN = re.compile(r"\$\{?\w+\}?\.d\b")
 _QUOTES = "\"'`;()\\"
 
 
@@ -88,10 +93,13 @@ def _check_template(template: Resource, seen: Mapping[str, Resource]) -> Iterato
             template.urn,
         )
         return
-    yield from _ungated(template, declared, [part for part in parts if part.type == BOOTHOOK])
+    hooks = [part for part in parts if part.type == BOOTHOOK]
+    yield from _ungated(template, declared, _units(template, seen), hooks)
 
 
-def _ungated(template: Resource, declared: tuple[str, ...], hooks: list[Part]) -> Iterator[Finding]:
+def _ungated(
+    template: Resource, declared: tuple[str, ...], units: tuple[str, ...], hooks: list[Part]
+) -> Iterator[Finding]:
     if not hooks:
         yield Finding(
             f"launch template {template.name!r} requires {', '.join(declared)}, but its user data has no {BOOTHOOK} "
@@ -100,22 +108,23 @@ def _ungated(template: Resource, declared: tuple[str, ...], hooks: list[Part]) -
         )
         return
     for argument in declared:
-        if not any(gates(hook.text, argument) for hook in hooks):
+        open_units = [unit for unit in units if not any(gates(hook.text, argument, unit) for hook in hooks)]
+        if open_units:
             yield Finding(
                 f"launch template {template.name!r} requires {argument}, but no boothook writes a drop-in of "
-                f"{JOIN_UNIT} with ConditionKernelCommandLine={argument}: a node booted without it would join.",
+                f"{', '.join(open_units)} with ConditionKernelCommandLine={argument}: a node booted without it would join.",
                 template.urn,
             )
 
 
-def gates(script: str, argument: str) -> bool:
-    """Does this boothook write a drop-in that keeps the join unit from starting without exactly `argument`?
+def gates(script: str, argument: str, unit: str = KUBELET[0]) -> bool:
+    """Does this boothook write a drop-in that keeps `unit` from starting without exactly `argument`?
 
     The directive may name the argument, or a variable or `%s` that is filled from a list which holds it.
     """
     lines = [line for line in script.splitlines() if not line.lstrip().startswith("#")]
     code = "\n".join(lines)
-    if JOIN_UNIT not in code or not _DROP_IN.search(code):
+    if f"{unit}.d" not in code and not (_has_word(code, unit) and _ANY_DROP_IN.search(code)):
         return False
     for found in _DIRECTIVE.finditer(code):
         value = found.group(1).split("\\n")[0].strip(_QUOTES)
@@ -130,6 +139,11 @@ def _has_word(code: str, argument: str) -> bool:
     """Is the argument a whole word of the script, quoted or assigned, and not part of a longer one?"""
     word = re.compile(rf"(?:^|(?<=[\s\"'=(])){re.escape(argument)}(?=$|[\s\"');])", re.MULTILINE)
     return word.search(code) is not None
+
+
+def _units(template: Resource, seen: Mapping[str, Resource]) -> tuple[str, ...]:
+    parent = seen.get(template.parent)
+    return JOIN_UNITS.get(str(parent.props.get("osFamily")), KUBELET) if parent is not None else KUBELET
 
 
 def _declared(template: Resource, seen: Mapping[str, Resource]) -> tuple[str, ...] | Unknown:

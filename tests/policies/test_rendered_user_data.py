@@ -5,16 +5,16 @@ import gzip
 
 import pytest
 
-from policies.rules.kernel_arguments import NOKMEM, POOL, TEMPLATE, check
+from policies.rules.kernel_arguments import JOIN_UNITS, KUBELET, NOKMEM, POOL, TEMPLATE, check
 from policies.rules.rule import Finding, Resource
-from pulumi_nodepools.bootstrap import Bootstrap, EksJoin, KubeadmJoin, render
+from pulumi_nodepools.bootstrap import FAMILIES, Bootstrap, EksJoin, KubeadmJoin, render
 
 POOL_URN = f"urn:pulumi:prod::nodes::{POOL}::worker-7.7.1908"
 KUBEADM = KubeadmJoin(token_parameter="/nodepools/prod/join-token", ca_cert_hashes=("sha256:" + "a" * 64,))
 GATE = "ConditionKernelCommandLine="
 
 
-def rendered(*arguments: str, join: KubeadmJoin | EksJoin = KUBEADM) -> str:
+def rendered(*arguments: str, join: KubeadmJoin | EksJoin = KUBEADM, family: str = "el7") -> str:
     bootstrap = Bootstrap(
         cluster="prod",
         endpoint="https://api.prod.example.com:6443",
@@ -25,11 +25,11 @@ def rendered(*arguments: str, join: KubeadmJoin | EksJoin = KUBEADM) -> str:
         version="7.7.1908",
         kernel_arguments=arguments,
     )
-    return render("el7", bootstrap)
+    return render(family, bootstrap)
 
 
-def judge(text: str, *required: str, pack=lambda data: data) -> list[Finding]:
-    props = {"pool": "worker", "version": "7.7.1908", "osFamily": "el7", "kernelArguments": list(required)}
+def judge(text: str, *required: str, pack=lambda data: data, family: str = "el7") -> list[Finding]:
+    props = {"pool": "worker", "version": "7.7.1908", "osFamily": family, "kernelArguments": list(required)}
     pool = Resource(POOL, POOL_URN, "worker-7.7.1908", props)
     data = base64.b64encode(pack(text.encode())).decode()
     template = Resource(TEMPLATE, POOL_URN + "-template", "worker-7.7.1908-template", {"userData": data}, POOL_URN)
@@ -41,6 +41,20 @@ def judge(text: str, *required: str, pack=lambda data: data) -> list[Finding]:
 def test_what_the_library_renders_passes(join, pack):
     text = rendered(NOKMEM, "user_namespace.enable=1", join=join)
     assert judge(text, NOKMEM, "user_namespace.enable=1", pack=pack) == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_gates_all_that_joins(family):
+    text = rendered("nosmt", join=EksJoin("10.100.0.0/16"), family=family)
+    assert judge(text, "nosmt", family=family) == []
+    for unit in FAMILIES[family].join_units:
+        (finding,) = judge(text.replace(unit, "other.service"), "nosmt", family=family)
+        assert f"drop-in of {unit} with" in finding.message
+
+
+def test_the_pack_knows_the_units_of_every_family():
+    known = {name: JOIN_UNITS.get(name, KUBELET) for name in FAMILIES}
+    assert known == {name: family.join_units for name, family in FAMILIES.items()}
 
 
 def test_an_argument_that_was_not_rendered_is_missed():
