@@ -112,7 +112,8 @@ def _ungated(
         if open_units:
             yield Finding(
                 f"launch template {template.name!r} requires {argument}, but no boothook writes a drop-in of "
-                f"{', '.join(open_units)} with ConditionKernelCommandLine={argument}: a node booted without it would join.",
+                f"{', '.join(open_units)} with ConditionKernelCommandLine={argument}: "
+                "a node booted without it would join.",
                 template.urn,
             )
 
