@@ -17,6 +17,10 @@ INSTANCE = "i-0123456789abcdef0"
 TOOLS = {
     "grubby": '[ ! -e "$FAKE/grubby-fails" ] || exit 3\n'
     '[ -e "$FAKE/grubby-noop" ] || echo "${2#--args=}" >>"$FAKE/added"',
+    "update-grub": '[ ! -e "$FAKE/update-grub-fails" ] || exit 3\n'
+    # Reads its settings as the real one does: the main file, then the folder in order.
+    'cd "$NODEPOOLS_ROOT/etc/default"; . ./grub; for f in grub.d/*.cfg; do [ ! -e "$f" ] || . "./$f"; done\n'
+    'echo "$GRUB_CMDLINE_LINUX" >"$FAKE/added"',
     "systemctl": 'case "$*" in *reboot*) kill -TERM 0 ;; esac',
     "sleep": "exit 0",
     "sync": "exit 0",
@@ -108,11 +112,11 @@ class Machine:
             start_new_session=True,
         )
 
-    def boothook(self, made: Bootstrap) -> subprocess.CompletedProcess[str]:
-        return self.run(parts(render("el7", made))["text/cloud-boothook"], INSTANCE_ID=INSTANCE)
+    def boothook(self, made: Bootstrap, family: str = "el7") -> subprocess.CompletedProcess[str]:
+        return self.run(parts(render(family, made))["text/cloud-boothook"], INSTANCE_ID=INSTANCE)
 
-    def join(self, made: Bootstrap) -> subprocess.CompletedProcess[str]:
-        return self.run(parts(render("el7", made))["text/x-shellscript"])
+    def join(self, made: Bootstrap, family: str = "el7") -> subprocess.CompletedProcess[str]:
+        return self.run(parts(render(family, made))["text/x-shellscript"])
 
     def power_on(self) -> None:
         """The next boot's command line: what the boot loader was told."""
@@ -138,8 +142,8 @@ class Machine:
     def results(self) -> list[str]:
         return [call.split()[-1] for call in self.calls("aws") if "complete-lifecycle-action" in call]
 
-    def dropin(self, name: str) -> Path:
-        return self.root / "etc/systemd/system/kubelet.service.d" / name
+    def dropin(self, name: str, unit: str = "kubelet.service") -> Path:
+        return self.root / "etc/systemd/system" / f"{unit}.d" / name
 
 
 @pytest.fixture
