@@ -61,8 +61,8 @@ e2e: setup binaries ## The real engine against the whole sandbox
 chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
 	$(PY) -m pytest -m chaos
 
-test: check setup binaries ## Checks and every test tier but chaos and boot
-	$(PY) -m pytest -m "not chaos and not boot"
+test: check setup binaries ## Checks and the default tiers: unit, components, policies, the sandbox's own parts
+	$(PY) -m pytest -m "not apiserver and not e2e and not chaos and not boot"
 
 boot-tools: ## Install what the boot test needs (Debian packages; as root)
 	tests/boot/tools.sh install
