@@ -117,7 +117,7 @@ class Project:
             assert process.stdout is not None
             for line in process.stdout:
                 lines.append(line)
-                if show:
+                if show and not line.startswith("@ "):  # the engine's dots: only its terminal display erases them
                     print("   ", line, end="", flush=True)
             code = process.wait()
         except BaseException:
