@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import yaml
+
 from pulumi_nodepools import names
 from sandbox.fleet import systemd
 from sandbox.fleet.cloud import Cloud, Instance
@@ -17,6 +19,8 @@ from sandbox.fleet.userdata import Part, UserData
 
 TOOLS = Path(__file__).parent / "tools"
 KUBELET = "kubelet.service"
+NODEADM = "nodeadm-run.service"
+UNITS = frozenset({KUBELET, NODEADM, "snap.kubelet-eks.daemon.service"})
 JOINED = "var/lib/joined-with-arguments"
 SCRIPT_SECONDS = 120.0
 MAX_POWER_ONS = 6
@@ -73,7 +77,7 @@ class Machine:
         self.kubelet_arguments = ""
         self._cloud, self._changed = cloud, changed
         self._reboot = threading.Event()
-        self._conditions: tuple[systemd.Condition, ...] = ()
+        self._conditions: dict[str, tuple[systemd.Condition, ...]] = {}
         self._active = False
         self._image = Image("")
 
@@ -144,6 +148,8 @@ class Machine:
                     return self._reboot.is_set()
             done.touch()
         self._start_enabled()
+        if data.node_configs and not self._active:
+            self._nodeadm()
         return False
 
     def _start_enabled(self) -> None:
@@ -152,6 +158,15 @@ class Machine:
         if kept.exists() and not self._active and self._start_kubelet():
             self.kubelet_arguments = kept.read_text()
             self._mark_joined()
+
+    def _nodeadm(self) -> None:
+        """nodeadm-run.service: after cloud-init, with what the node's folder adds to the user data."""
+        if not self._holds(NODEADM):
+            return
+        flags: list[str] = []
+        for file in sorted((self.root / "etc/eks/nodeadm.d").glob("*.yaml")):
+            flags += yaml.safe_load(file.read_text()).get("spec", {}).get("kubelet", {}).get("flags", [])
+        self._join(" ".join(flags))
 
     def _over(self) -> bool:
         return self.stopped.is_set() or self._reboot.is_set()
@@ -210,18 +225,21 @@ class Machine:
         return 127, f"the sandbox's instances do not know {tool} {' '.join(words)[:80]}"
 
     def _systemctl(self, words: Sequence[str]) -> tuple[int, str]:
+        words = [f"{one}.service" if one == "kubelet" else one for one in words]
         match words:
             case ["daemon-reload"]:
                 self._load_units()
             case ["reboot"]:
                 self._reboot.set()
-            case ["start" | "restart", "kubelet" | "kubelet.service"]:
+            case ["start" | "restart", "kubelet.service"]:
                 self._start_kubelet()  # a condition that does not hold is no error to systemd
-            case ["stop", "kubelet" | "kubelet.service"]:
+            case ["stop", "kubelet.service"]:
                 self._active = False
-            case ["enable" | "disable", "kubelet" | "kubelet.service"]:
+            case ["stop", unit] if unit in UNITS:
                 pass
-            case ["is-active", "kubelet" | "kubelet.service"]:
+            case ["enable" | "disable", "kubelet.service"]:
+                pass
+            case ["is-active", "kubelet.service"]:
                 return (0, "active") if self._active else (3, "inactive")
             case _:
                 return 1, f"the sandbox's systemctl does not know {' '.join(words)}"
@@ -256,10 +274,13 @@ class Machine:
         self._changed()
 
     def _load_units(self) -> None:
-        self._conditions = systemd.read_conditions(self.root, KUBELET)
+        self._conditions = {unit: systemd.read_conditions(self.root, unit) for unit in UNITS}
+
+    def _holds(self, unit: str) -> bool:
+        return all(one.holds(self.root, self.record.cmdline) for one in self._conditions.get(unit, ()))
 
     def _start_kubelet(self) -> bool:
-        self._active = all(one.holds(self.root, self.record.cmdline) for one in self._conditions)
+        self._active = self._holds(KUBELET)
         if self._active:
             self.record.kubeletStarts.append(self.record.cmdline)
         else:

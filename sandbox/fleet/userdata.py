@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 BOOTHOOK = "text/cloud-boothook"
 SCRIPT = "text/x-shellscript"
+NODEADM = "application/node.eks.aws"
 _HEADER = "#cloud-boothook"
 
 
@@ -26,6 +27,8 @@ class UserData:
     """In the order of the document, which is the order they run in."""
     scripts: tuple[Part, ...]
     """Sorted by file name: cloud-init hands them to run-parts."""
+    node_configs: tuple[Part, ...] = ()
+    """Not cloud-init's: what nodeadm reads in the images that have it."""
 
 
 def parse(encoded: str) -> UserData:
@@ -44,7 +47,7 @@ def parse(encoded: str) -> UserData:
 
 
 def _from_mime(text: str) -> UserData:
-    found: dict[str, list[Part]] = {BOOTHOOK: [], SCRIPT: []}
+    found: dict[str, list[Part]] = {BOOTHOOK: [], SCRIPT: [], NODEADM: []}
     for number, part in enumerate(email.message_from_string(text).walk()):
         if part.is_multipart():
             continue
@@ -55,4 +58,5 @@ def _from_mime(text: str) -> UserData:
         content = body.decode() if isinstance(body, bytes) else ""
         name = part.get_filename() or f"part-{number:03}"
         found[kind].append(Part(name, content.removeprefix(_HEADER).lstrip()))
-    return UserData(tuple(found[BOOTHOOK]), tuple(sorted(found[SCRIPT], key=lambda part: part.name)))
+    scripts = tuple(sorted(found[SCRIPT], key=lambda part: part.name))
+    return UserData(tuple(found[BOOTHOOK]), scripts, tuple(found[NODEADM]))

@@ -3,9 +3,11 @@
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pulumi_nodepools.bootstrap import Bootstrap, EksJoin, render
 from sandbox.fleet import systemd
 from sandbox.fleet.cloud import Instance, _as_text, _read_command
 from sandbox.fleet.machine import MAX_POWER_ONS, Image, Machine, Record
@@ -87,6 +89,37 @@ def test_a_loop_of_reboots_is_seen_and_cut_off(bench):
     assert not bench.boot("#!/bin/sh\nsystemctl reboot\nsleep 60\n", script=JOIN)
     assert bench.machine.record.powerOns == MAX_POWER_ONS
     assert bench.machine.record.reason == f"asked for a reboot in each of {MAX_POWER_ONS} boots"
+
+
+FAMILIES_HERE = {"el7": EksJoin(), "al2": EksJoin(), "al2023": EksJoin("10.100.0.0/16"), "ubuntu": EksJoin()}
+
+
+@pytest.mark.parametrize("family", FAMILIES_HERE)
+@pytest.mark.parametrize(("fault", "joined"), [("", True), ("argument-not-applied", False)])
+def test_what_the_library_renders_boots_once_more_and_joins_or_never_does(
+    bench, monkeypatch, family, fault, joined
+) -> None:
+    calls: list[list[str]] = []
+    cloud = SimpleNamespace(command=lambda words: (calls.append(list(words)), (0, ""))[1])
+    monkeypatch.setattr(bench.machine, "_cloud", cloud)
+    made = Bootstrap(
+        cluster="prod",
+        endpoint="https://127.0.0.1:6443",
+        certificate_authority="Q0E=",
+        join=FAMILIES_HERE[family],
+        region="us-west-2",
+        pool="worker",
+        version="v2",
+        group="prod-worker-v2",
+        kernel_arguments=("nosmt",),
+    )
+    data = parse(base64.b64encode(render(family, made).encode()).decode())
+    urls = bench.server.urls(INSTANCE.id)
+    assert bench.machine.boot(Image(KERNEL, fault), data, seconds=0, urls=urls) is joined
+    assert bench.machine.record.powerOns == 2
+    assert bench.machine.record.validated is joined
+    assert len(bench.machine.record.kubeletStarts) == int(joined)
+    assert [call[-1] for call in calls] == ["CONTINUE" if joined else "ABANDON"]
 
 
 @pytest.mark.parametrize(("fault", "seconds"), [("", 0.001), ("slow", 0.01)])
