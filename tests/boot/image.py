@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ def find_or_build() -> Image:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "disk.raw").exists():  # moved there last
+            for left in folder.glob("build.*/"):  # by a build that was killed
+                shutil.rmtree(left)
             with (folder / "build.log").open("w") as log:
                 done = subprocess.run(
                     [RECIPE / "build.sh", folder], stdout=log, stderr=log, check=False, timeout=BUILD_SECONDS

@@ -34,6 +34,8 @@ _PLAIN = {
     "join.tokenParameter": re.compile(r"[A-Za-z0-9_./-]{1,1011}"),
     "join.caCertHashes": re.compile(r"sha256:[0-9a-f]{64}"),
 }
+# User data can be read by every process on the node, and by whoever may describe launch templates.
+_SECRET = re.compile(r"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[A-Z0-9]{16}|[a-z0-9]{6}\.[a-z0-9]{16})(?![A-Za-z0-9])")
 _OWN_FLAGS = {"node-labels": "labels", "register-with-taints": "taints"}
 # NodeRestriction lets a kubelet set these on itself within the Kubernetes domains, and nothing else there.
 _SELF_LABELS = {
@@ -99,6 +101,7 @@ def _problems(bootstrap: Bootstrap) -> Iterator[str]:
     yield from _kernel(bootstrap)
     for argument in bootstrap.kubelet_arguments:
         yield from _kubelet(argument)
+    yield from _secrets(bootstrap)
 
 
 def _names(bootstrap: Bootstrap) -> Iterator[str]:
@@ -195,6 +198,19 @@ def _kernel(bootstrap: Bootstrap) -> Iterator[str]:
         yield f"kernel.arguments: {argument!r} is listed {arguments.count(argument)} times"
     if bootstrap.minimum_kernel is not None and not _KERNEL_VERSION.fullmatch(bootstrap.minimum_kernel):
         yield f"kernel.minimumVersion: {bootstrap.minimum_kernel!r} is not a version such as 3.10.0-1062.4.1"
+
+
+def _secrets(bootstrap: Bootstrap) -> Iterator[str]:
+    """Names where one stands and never quotes it."""
+    values = {
+        "labels": list(bootstrap.labels.values()),
+        "kernel.arguments": bootstrap.kernel_arguments,
+        "kubelet arguments": bootstrap.kubelet_arguments,
+        "taints": bootstrap.taints,
+    }
+    for field, texts in values.items():
+        if any(map(_SECRET.search, texts)):
+            yield f"{field}: holds an AWS access key or a join token, and user data is no secret; take it out"
 
 
 def _kubelet(argument: str) -> Iterator[str]:

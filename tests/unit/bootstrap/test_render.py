@@ -150,6 +150,22 @@ def test_refusals_say_why(changes, message):
         render("el7", bootstrap(**changes))
 
 
+@pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "abcdef.0123456789abcdef"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        lambda secret: {"kubelet_arguments": (f"--token={secret}",)},
+        lambda secret: {"kernel_arguments": (f"key={secret}",)},
+        lambda secret: {"labels": {"a": secret}},
+        lambda secret: {"taints": (f"a={secret}:NoSchedule",)},
+    ],
+)
+def test_secrets_are_refused_and_not_repeated(secret, changes):
+    with pytest.raises(ConfigError, match="AWS access key or a join token") as caught:
+        render("el7", bootstrap(**changes(secret)))
+    assert secret not in str(caught.value)
+
+
 def test_all_problems_are_told_at_once():
     with pytest.raises(ConfigError) as caught:
         render("el7", bootstrap(region="x y", taints=("z",), kernel_arguments=("a b",)))
