@@ -28,7 +28,8 @@ def main() -> None:
         name: surveyed(BlueGreenNodePoolArgs.from_config(cluster, name, pool)) for name, pool in config.pools.items()
     }
     # Only now, when nothing stands in the way of any pool: what is registered is created at once.
-    drainer = DrainerAccess("nodepools-drainer", cluster)
+    force = any(pool.drain.on_timeout == "force" for pool in config.pools.values())
+    drainer = DrainerAccess("nodepools-drainer", cluster, force=force)
     pools = {
         name: BlueGreenNodePool(name, replace(args, group_depends_on=drainer.resources))
         for name, args in wanted.items()

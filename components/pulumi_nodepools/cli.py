@@ -32,6 +32,7 @@ from pulumi_nodepools.selection import Selection, select
 from pulumi_nodepools.status import collect, table
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+_ON_TIMEOUT = "When a node's time is up: fail, skip (leave that node out, exit 2), or force (delete what is left)."
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
@@ -46,6 +47,15 @@ class OnTimeout(StrEnum):
     """What happens to a node whose time is up."""
 
     fail = "fail"
+    skip = "skip"
+    force = "force"
+
+
+class Jobs(StrEnum):
+    """What happens to running pods of Jobs."""
+
+    evict = "evict"
+    wait = "wait"
 
 
 class Unbudgeted(StrEnum):
@@ -77,10 +87,11 @@ def drain(
     selector: Selector = "",
     timeout: Annotated[str, typer.Option(help="Per node, from its first eviction.")] = "30m",
     total_timeout: Annotated[str, typer.Option(help="For the whole drain.")] = "6h",
-    on_timeout: Annotated[OnTimeout, typer.Option(help="What to do when the time is up.")] = OnTimeout.fail,
+    on_timeout: Annotated[OnTimeout, typer.Option(help=_ON_TIMEOUT)] = OnTimeout.fail,
     batch_size: Annotated[str, typer.Option(help="Nodes at a time: a count or a percentage.")] = "10%",
     batch_soak: Annotated[str, typer.Option(help="Pause after each batch.")] = "0s",
     unbudgeted: Annotated[Unbudgeted, typer.Option(help="Pods without a budget.")] = Unbudgeted.paced,
+    jobs: Annotated[Jobs, typer.Option(help="Running pods of Jobs: evict, or wait for them.")] = Jobs.evict,
     delete_emptydir_data: Annotated[bool, typer.Option(help="Evict pods with local data.")] = False,
     force: Annotated[bool, typer.Option(help="Evict bare pods, which nothing brings back.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be evicted and what would block.")] = False,
@@ -99,6 +110,7 @@ def drain(
             unbudgeted=unbudgeted.value,
             empty_dir="allow" if delete_emptydir_data else "block",
             bare_pods="allow" if force else "block",
+            jobs=jobs.value,
         )
         selection = _selection(nodes, pool, version, selector)
         run = _dry_run if dry_run else _drain

@@ -61,13 +61,6 @@ def _missing(feature: str, instead: str) -> Callable[[Any], Any]:
     return refuse
 
 
-def _on_timeout(value: Any) -> Any:
-    if value in ("skip", "force"):
-        instead = "leave it at fail: the drain stops, names what blocks, and the next `pulumi up` resumes it"
-        raise ValueError(not_there_yet(f"onTimeout {value}", instead))
-    return value
-
-
 Text = Annotated[str, Strict()]
 Count = Annotated[int, Strict()]
 Switch = Annotated[bool, Strict()]
@@ -194,11 +187,12 @@ class DrainConfig(Model):
     batch_size: Annotated[str, BeforeValidator(_batch_size)] = "10%"
     timeout: Duration = 1800.0
     total_timeout: Duration = 21600.0
-    on_timeout: Annotated[Literal["fail"], BeforeValidator(_on_timeout)] = "fail"
+    on_timeout: Literal["fail", "skip", "force"] = "fail"
     batch_soak: Duration = 0.0
     unbudgeted: Literal["paced", "all"] = "paced"
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"
+    jobs: Literal["evict", "wait"] = "evict"
 
 
 class GateConfig(Model):

@@ -37,6 +37,8 @@ CLUSTER_RULES = (
     _rule("policy", "poddisruptionbudgets", _READ),
     _rule("storage.k8s.io", "volumeattachments", _READ),
 )
+FORCE_RULE = _rule("", "pods", ("delete",))
+"""Only where a pool says `onTimeout: force`."""
 RECORD_RULES = (_rule("coordination.k8s.io", "leases", _KEEP), _rule("", "configmaps", _KEEP))
 """Only in the namespace of the pool records."""
 
@@ -47,8 +49,11 @@ class DrainerAccess(pulumi.ComponentResource):
     resources: list[pulumi.Resource]
     """What groups depend on, so that a drain keeps its rights to the end."""
 
-    def __init__(self, name: str, cluster: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, cluster: ClusterArgs, opts: pulumi.ResourceOptions | None = None, *, force: bool = False
+    ) -> None:
         super().__init__(TOKEN, name, {"cluster": cluster.name}, opts)
+        rules = [*CLUSTER_RULES, FORCE_RULE] if force else list(CLUSTER_RULES)
         children = pulumi.ResourceOptions(parent=self, provider=_provider(name, cluster, self))
         subject = rbac.SubjectArgs(kind="ServiceAccount", name=NAME, namespace=names.RECORD_NAMESPACE)
         everywhere = ObjectMetaArgs(name=NAME)
@@ -56,7 +61,7 @@ class DrainerAccess(pulumi.ComponentResource):
         group = "rbac.authorization.k8s.io"
         self.resources = [
             core.ServiceAccount(name, metadata=inside, opts=children),
-            rbac.ClusterRole(name, metadata=everywhere, rules=list(CLUSTER_RULES), opts=children),
+            rbac.ClusterRole(name, metadata=everywhere, rules=rules, opts=children),
             rbac.ClusterRoleBinding(
                 name,
                 metadata=everywhere,

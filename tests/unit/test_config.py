@@ -224,16 +224,6 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*VERSION, "retired"), True, "retired is not there yet; for now: remove the version from the list"),
     ((*POOL, "soak"), {"duration": "72h"}, "pools.worker.soak: soak is not there yet; for now: leave soak out"),
     ((*POOL, "adopt"), "asg", "pools.worker.adopt: adopt is not there yet; for now: create the pool here"),
-    (
-        (*POOL, "drain", "onTimeout"),
-        "skip",
-        "pools.worker.drain.onTimeout: onTimeout skip is not there yet; for now: leave",
-    ),
-    (
-        (*POOL, "drain", "onTimeout"),
-        "force",
-        "pools.worker.drain.onTimeout: onTimeout force is not there yet; for now: leave",
-    ),
 ]
 
 

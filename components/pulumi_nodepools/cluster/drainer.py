@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pulumi_nodepools.cluster import eviction
@@ -22,6 +23,7 @@ from pulumi_nodepools.drain.events import (
     Evict,
     Finish,
     GuardPassed,
+    LabelNode,
     Say,
     Stop,
     Synced,
@@ -68,6 +70,11 @@ def drain(
     DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are missing.
     It can be run again at any time: it goes on where the cluster says that it was.
     """
+    if settings.on_timeout == "force" and not client.can_i("delete", "pods"):
+        raise AccessDeniedError(
+            "`onTimeout: force` deletes pods, and these cluster credentials lack the right `delete pods`; nothing was "
+            "changed. Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack forces), or use fail"
+        )
     state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time())
     return _Run(client, state, before_batch, listen, stop).run()
 
@@ -157,19 +164,26 @@ class _Run:
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case Evict():
-                    self._send(eviction.evict, self._client, action)
-                case TaintNode(name):
-                    owner = self._state.nodes.owner
-                    self._send(eviction.taint, self._client, self._state.world.nodes[name], owner)
-                case CordonNode(name):
-                    self._send(eviction.cordon, self._client, self._state.world.nodes[name])
+                case Evict() | TaintNode() | CordonNode() | LabelNode():
+                    self._write(action)
                 case AskGuard():
                     self._guard()
                 case Say(kind, node, message):
                     self._note(DrainEvent(kind, node, message))
                 case Finish(outcome, message):
                     self._note(DrainEvent(outcome, "", message))
+
+    def _write(self, action: Evict | TaintNode | CordonNode | LabelNode) -> None:
+        nodes = self._state.world.nodes
+        match action:
+            case Evict():
+                self._send(eviction.evict, self._client, action)
+            case TaintNode(name):
+                self._send(eviction.taint, self._client, nodes[name], self._state.nodes.owner)
+            case CordonNode(name):
+                self._send(eviction.cordon, self._client, nodes[name])
+            case LabelNode(name, quarantined):
+                self._send(partial(eviction.label, quarantined=quarantined), self._client, name)
 
     def _send(self, write: Callable[..., Event], *arguments: Any) -> None:
         def task() -> None:

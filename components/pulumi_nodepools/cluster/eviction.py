@@ -1,4 +1,4 @@
-"""The three writes of a drain: evicting a pod, tainting and cordoning a node, and taking both back. One try each.
+"""The writes of a drain: evicting a pod, tainting, cordoning and labelling a node, and taking these back. One try each.
 
 What an answer means, and when to try again, is decided by drain.machine.
 """
@@ -13,7 +13,7 @@ from pulumi_nodepools.cluster.client import Client, Response, read_status
 from pulumi_nodepools.drain.events import Answered, Evict, Patched
 from pulumi_nodepools.drain.model import NodeView, Taint
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
-from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
+from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION, QUARANTINE_LABEL
 
 _MERGE = "application/merge-patch+json"
 _TRIES = 6
@@ -22,16 +22,20 @@ _NODE = msgspec.json.Decoder(objects.RawNode)
 
 
 def evict(client: Client, action: Evict) -> Answered:
-    """Ask for the eviction of exactly this pod: a pod of the same name that came later is refused by its UID."""
-    path = f"/api/v1/namespaces/{action.namespace}/pods/{action.name}/eviction"
-    body = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": action.name, "namespace": action.namespace},
-        "deleteOptions": {"preconditions": {"uid": action.uid}},
-    }
+    """Ask for the eviction of exactly this pod: a pod of the same name that came later is refused by its UID.
+
+    With a grace it is deleted instead, which no budget holds up.
+    """
+    path = f"/api/v1/namespaces/{action.namespace}/pods/{action.name}"
+    only: dict[str, Any] = {"preconditions": {"uid": action.uid}}
     try:
-        answer = client.request("POST", path, body=body, verb="evict")
+        if action.grace is not None:
+            body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": action.grace, **only}
+            answer = client.request("DELETE", path, body=body)
+        else:
+            name = {"name": action.name, "namespace": action.namespace}
+            body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": name, "deleteOptions": only}
+            answer = client.request("POST", f"{path}/eviction", body=body, verb="evict")
     except ClusterUnreachableError as error:
         return Answered(action.uid, 0, message=str(error))
     except AccessDeniedError as error:
@@ -70,16 +74,25 @@ def taint(client: Client, node: NodeView, owner: str) -> Patched:
 
 
 def cordon(client: Client, node: NodeView) -> Patched:
-    """Make a node unschedulable. No lock is needed: the patch names one field only."""
+    """Make a node unschedulable."""
+    return _merged(client, node.name, "cordon", {"spec": {"unschedulable": True}})
+
+
+def label(client: Client, name: str, *, quarantined: bool) -> Patched:
+    """Mark a node as left out of a drain, or take the mark off."""
+    labels = {QUARANTINE_LABEL: "true" if quarantined else None}
+    return _merged(client, name, "label", {"metadata": {"labels": labels}})
+
+
+def _merged(client: Client, name: str, step: Any, body: dict[str, Any]) -> Patched:
+    """Patch one field of a node, which needs no lock."""
     try:
-        answer = client.request(
-            "PATCH", f"/api/v1/nodes/{node.name}", body={"spec": {"unschedulable": True}}, content_type=_MERGE
-        )
+        answer = client.request("PATCH", f"/api/v1/nodes/{name}", body=body, content_type=_MERGE)
     except ClusterUnreachableError as error:
-        return Patched(node.name, "cordon", 0, str(error))
+        return Patched(name, step, 0, str(error))
     except AccessDeniedError as error:
-        return Patched(node.name, "cordon", 401, str(error))
-    return Patched(node.name, "cordon", answer.status, _message(answer))
+        return Patched(name, step, 401, str(error))
+    return Patched(name, step, answer.status, _message(answer))
 
 
 def uncordon(client: Client, nodes: Callable[[NodeView], bool], owner: str) -> list[str]:
@@ -107,7 +120,10 @@ class _Nodes(msgspec.Struct):
 
 def _undo(view: NodeView) -> dict[str, Any]:
     kept = [_taint(item) for item in view.taints if item.key != DRAINING_TAINT]
-    return {"metadata": {"annotations": {OWNER_ANNOTATION: None}}, "spec": {"taints": kept, "unschedulable": None}}
+    metadata: dict[str, Any] = {"annotations": {OWNER_ANNOTATION: None}}
+    if QUARANTINE_LABEL in view.labels:
+        metadata["labels"] = {QUARANTINE_LABEL: None}
+    return {"metadata": metadata, "spec": {"taints": kept, "unschedulable": None}}
 
 
 def _taint(item: Taint) -> dict[str, str]:

@@ -111,6 +111,7 @@ class PodSpec(Raw):
     node_selector: dict[str, str] | None = None
     affinity: Affinity | None = None
     termination_grace_period_seconds: int | None = None
+    priority: int | None = None
     overhead: dict[str, str | int | float] | None = None
 
 
@@ -291,6 +292,7 @@ def pod_view(raw: RawPod) -> PodView:
         ready=_is(status.conditions, "Ready"),
         deleted_at=moment(meta.deletion_timestamp),
         grace=30 if grace is None else grace,
+        priority=spec.priority or 0,
         started_at=moment(status.start_time),
         finalizers=tuple(meta.finalizers or ()),
         labels=_labels(meta.labels),

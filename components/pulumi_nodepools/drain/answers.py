@@ -4,6 +4,7 @@ A status alone says little: 403 may be a missing right, a terminating namespace 
 admission webhook or a server in trouble. The causes and texts decide, most specific first.
 """
 
+import re
 import zlib
 from typing import Literal
 
@@ -22,6 +23,7 @@ Meaning = Literal[
     "transient",
 ]
 
+_NO_RIGHT = re.compile(r"cannot (create|delete) resource")
 _RETRY = {
     "conflict": (1.0, 10.0),
     "budget": (0.2, 15.0),
@@ -61,7 +63,7 @@ def _forbidden(answer: Answered) -> Meaning:
         return "namespace-terminating"
     if "disruptions allowed is negative" in answer.message or "DisruptedPods map too big" in answer.message:
         return "budget"
-    return "forbidden" if "cannot create resource" in answer.message else "denied"
+    return "forbidden" if _NO_RIGHT.search(answer.message) else "denied"
 
 
 def retry_delay(means: Meaning, failures: int, retry_after: float, *, key: str = "") -> float:

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pulumi_nodepools.drain.model import DrainSettings, PodView, Requirement, Taint, Toleration
+from pulumi_nodepools.names import DRAIN_ANNOTATION
 
 MIRROR = "kubernetes.io/config.mirror"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
-NOTES = frozenset({MIRROR, SAFE_TO_EVICT, DO_NOT_DISRUPT})
+CLUSTER_API = "cluster.x-k8s.io/drain"
+"""Cluster API's label for what DRAIN_ANNOTATION says."""
+NOTES = frozenset({MIRROR, SAFE_TO_EVICT, DO_NOT_DISRUPT, DRAIN_ANNOTATION})
 """The annotations that a PodView must carry."""
 CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
+_CLUSTER_CRITICAL, _NODE_CRITICAL = 2_000_000_000, 2_000_001_000
+"""Priorities of system-cluster-critical and system-node-critical."""
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -26,6 +31,15 @@ class Verdict:
 
     action: Literal["evict", "ignore", "wait", "block"]
     reason: str
+    tier: int = 0
+    """On each node, pods of a higher tier go when those below have gone."""
+
+
+def tier_of(pod: PodView) -> int:
+    """0 for ordinary pods, 1 for those critical to the cluster, 2 for those critical to their node."""
+    if pod.finished or pod.priority < _CLUSTER_CRITICAL:
+        return 0
+    return 1 if pod.priority < _NODE_CRITICAL else 2
 
 
 def classify(pod: PodView, settings: DrainSettings, wall: float) -> Verdict:
@@ -53,6 +67,16 @@ def _terminating(pod: PodView, _settings: DrainSettings, _wall: float) -> Verdic
 
 def _finished(pod: PodView, _settings: DrainSettings, _wall: float) -> Verdict | None:
     return Verdict("evict", "finished") if pod.finished else None
+
+
+def _wished(pod: PodView, settings: DrainSettings, _wall: float) -> Verdict | None:
+    """What the pod's owner wishes for drains, or the settings say for jobs."""
+    wish = (pod.notes.get(DRAIN_ANNOTATION) or pod.labels.get(CLUSTER_API) or "").lower()
+    if wish == "skip":
+        return Verdict("ignore", "skip-asked")
+    job = pod.owner is not None and pod.owner.kind == "Job" and pod.owner.api_version.startswith("batch/")
+    waits = wish == "wait-completed" or (job and settings.jobs == "wait")
+    return Verdict("wait", "wait-completed") if waits else None
 
 
 def _opted_out(pod: PodView, _settings: DrainSettings, wall: float) -> Verdict | None:
@@ -87,6 +111,7 @@ _RULES: tuple[Callable[[PodView, DrainSettings, float], Verdict | None], ...] = 
     _daemon,
     _terminating,
     _finished,
+    _wished,
     _opted_out,
     _bare,
     _local_data,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pulumi_nodepools.drain.classify import CORDON, DO_NOT_DISRUPT, SAFE_TO_EVICT, tolerates
-from pulumi_nodepools.drain.evictions import Track
+from pulumi_nodepools.drain.lanes import Track
 from pulumi_nodepools.drain.model import BudgetView, ControllerView, Diagnosis, PodView
 from pulumi_nodepools.drain.world import World, counts_as_ready, selects
 
@@ -103,6 +103,15 @@ def _local_data(case: _Case) -> Diagnosis:
     )
 
 
+def _completing(case: _Case) -> Diagnosis:
+    since = "" if case.pod.started_at is None else f", running for {case.wall - case.pod.started_at:.0f} s"
+    return case.say(
+        "wait-completed",
+        f"it is left to complete, as its annotation or the drain settings (`jobs: wait`) ask{since}",
+        "wait, raise `timeout`, or delete it if its work may be lost",
+    )
+
+
 def _returns(case: _Case) -> Diagnosis:
     why = "it tolerates the cordon" if tolerates(case.pod.tolerations, CORDON) else "it names the node itself"
     owner = f"{case.pod.owner.kind} {case.pod.owner.name}" if case.pod.owner else "its creator"
@@ -171,6 +180,7 @@ _BLOCKED: dict[str, Callable[[_Case], Diagnosis]] = {
     "opted-out": _opted_out,
     "local-data": _local_data,
     "returns-to-node": _returns,
+    "wait-completed": _completing,
 }
 _REFUSED: dict[str, Callable[[_Case], Diagnosis]] = {
     "budgets": _two_budgets,

@@ -44,10 +44,10 @@ class GuardPassed:
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """A taint or cordon was answered; `code` 200 done, 404 no such node, 0 no answer."""
+    """A taint, cordon or label was answered; `code` 200 done, 404 no such node, 0 no answer."""
 
     node: str
-    step: Literal["taint", "cordon"]
+    step: Literal["taint", "cordon", "label"]
     code: int
     message: str = ""
 
@@ -108,13 +108,22 @@ class CordonNode:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelNode:
+    """Mark a node as left out of the drain, or take the mark off."""
+
+    node: str
+    quarantined: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Evict:
-    """Ask for the eviction of exactly this pod."""
+    """Ask for the eviction of exactly this pod; with a `grace` for its deletion, which no budget holds up."""
 
     namespace: str
     name: str
     uid: str
     node: str
+    grace: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +149,4 @@ class Finish:
     diagnoses: tuple[Diagnosis, ...] = ()
 
 
-Action = TaintNode | CordonNode | Evict | AskGuard | Say | Finish
+Action = TaintNode | CordonNode | LabelNode | Evict | AskGuard | Say | Finish

@@ -5,15 +5,14 @@ timer ran out, so the cost of an event does not grow with the number of pods. No
 """
 
 import heapq
-from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 
 import msgspec
 
 from pulumi_nodepools.drain.answers import Meaning, meaning, retry_delay
 from pulumi_nodepools.drain.events import Answered, Evict
+from pulumi_nodepools.drain.lanes import PROBE_FIRST, Lane, Track
 from pulumi_nodepools.drain.model import BudgetView, DrainSettings, PodView
 from pulumi_nodepools.drain.world import World, counts_as_ready
 
@@ -21,59 +20,13 @@ WINDOW = 32
 """Evictions in flight at most: more than this only queues up in a real server."""
 _PACED_SHARE = 4
 """An unbudgeted controller may have one of this many pods unavailable."""
-_PROBE_FIRST, _PROBE_MOST = 5.0, 15.0
+_PROBE_MOST = 15.0
 """A budget that shows no room is asked anyway after this long: its watch may have been missed."""
 _UNSEEN_LIMIT = 60.0
 """An accepted eviction that the watch never shows is forgotten after this long, and asked again."""
 
 _NOT_DONE = ("budget", "budgets", "conflict")
 """Refusals that only a pod can get whose eviction was not carried out; others are made before anyone looks at it."""
-
-
-@dataclass(slots=True)
-class Track:
-    """The story of one pod's eviction."""
-
-    uid: str
-    namespace: str
-    name: str
-    node: str
-    since: float
-    lane: str = ""
-    state: str = "pending"
-    """pending, in-flight, accepted, then `outcome` is set."""
-    attempts: int = 0
-    failures: int = 0
-    codes: Counter[str] = field(default_factory=Counter)
-    retry_at: float = 0.0
-    cause: Meaning | None = None
-    cause_text: str = ""
-    budgets: tuple[str, ...] = ()
-    asked_at_version: int = 0
-    accepted_at: float | None = None
-    owner: str = ""
-    outcome: str = ""
-    unsure_until: float = 0.0
-    """An answer was lost: until then the eviction may yet be seen."""
-    wanted: bool = True
-    """False once it is not to be evicted (any more), whatever is still under way."""
-
-
-@dataclass(slots=True)
-class _Lane:
-    pending: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    """Ordered, and quick at its front: a plain dict walks over everything that was taken from there before."""
-    unready: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    """Those of `pending` that serve nobody: budgets and pacing may let them go although there is no room."""
-    refused: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    """Those that this budget refused and whose retry waits: news of the budget brings them back at once."""
-    in_flight: int = 0
-    hold_until: float = 0.0
-    """The server asked not to be asked about this budget before."""
-    version: int = 0
-    """Grows with every change seen of the budget, to know an answer that is older than it."""
-    probe_at: float | None = None
-    probe_wait: float = _PROBE_FIRST
 
 
 _Pick = tuple[Track, PodView]
@@ -90,20 +43,35 @@ class Evictions:
         self._world = world
         self._settings = settings
         self._window = float(WINDOW)
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._dirty: dict[str, None] = {}
         self._going: dict[str, dict[str, None]] = {}
         self._timers: list[tuple[float, str]] = []
 
     def add(self, pod: PodView, now: float) -> None:
         """A pod is to leave from now on; also called when it changed."""
+        track = self._track(pod, now)
+        track.wanted = True
+        if track.state == "pending" and not pod.terminating:
+            self._enlane(track, pod, now)
+
+    def _track(self, pod: PodView, now: float) -> Track:
         track = self.tracks.get(pod.uid)
         if track is None:
             track = Track(pod.uid, pod.namespace, pod.name, pod.node, now, owner=pod.owner.uid if pod.owner else "")
             self.tracks[pod.uid] = track
-        track.wanted = True
-        if track.state == "pending" and not pod.terminating:
-            self._enlane(track, pod, now)
+        return track
+
+    def force(self, pod: PodView, now: float) -> None:
+        """A pod is to be deleted from now on, without asking budgets or waiting for its turn."""
+        track = self._track(pod, now)
+        track.forced, track.retry_at = True, 0.0
+        self.add(pod, now)
+
+    def is_forced(self, uid: str) -> bool:
+        """Whether a pod is to be deleted whatever holds it up."""
+        track = self.tracks.get(uid)
+        return track is not None and track.forced
 
     def gone(self, uid: str, now: float) -> None:
         """The pod is no more."""
@@ -135,7 +103,7 @@ class Evictions:
         if lane is None:
             return
         lane.version += 1
-        lane.probe_at, lane.probe_wait = None, _PROBE_FIRST
+        lane.probe_at, lane.probe_wait = None, PROBE_FIRST
         self._dirty["budget " + uid] = None
         if budget is None or budget.allowed > 0:
             lane.hold_until = 0.0
@@ -180,7 +148,7 @@ class Evictions:
             track.state = "accepted"
             self._at(now + _UNSEEN_LIMIT, track.uid)
 
-    def _refused(self, track: Track, lane: _Lane, answer: Answered, means: Meaning, now: float) -> None:
+    def _refused(self, track: Track, lane: Lane, answer: Answered, means: Meaning, now: float) -> None:
         track.failures = track.failures + 1 if track.cause == means else 1
         track.cause, track.cause_text = means, answer.message
         self._doubt(track, means, now)
@@ -212,7 +180,7 @@ class Evictions:
         elif means in _NOT_DONE or now >= track.unsure_until:
             self._end_going(track)
 
-    def _spent(self, track: Track, lane: _Lane, answer: Answered, now: float) -> None:
+    def _spent(self, track: Track, lane: Lane, answer: Answered, now: float) -> None:
         """The budget has no room. If its watch spoke after we asked, it knows better: then ask again soon."""
         lane.refused[track.uid] = None
         if answer.retry_after:
@@ -243,7 +211,7 @@ class Evictions:
                 self._dirty[key] = None  # to the back: every lane gets its turn
         return chosen
 
-    def _send(self, track: Track, pod: PodView, lane: _Lane) -> Evict:
+    def _send(self, track: Track, pod: PodView, lane: Lane) -> Evict:
         self._leave(track)
         lane.in_flight += 1
         self.in_flight += 1
@@ -253,7 +221,10 @@ class Evictions:
         track.budgets = self._world.guards(pod)
         if track.owner:
             self._going.setdefault(track.owner, {})[track.uid] = None
-        return Evict(pod.namespace, pod.name, pod.uid, pod.node)
+        track.deleted = track.forced
+        # Never 0: the object would go before its containers, and a second one of the same name could run beside it.
+        grace = max(1, pod.grace) if track.forced else None
+        return Evict(pod.namespace, pod.name, pod.uid, pod.node, grace)
 
     def _known(self, uids: Iterable[str]) -> Iterator[_Pick]:
         for uid in uids:
@@ -261,7 +232,7 @@ class Evictions:
             if pod is not None:
                 yield self.tracks[uid], pod
 
-    def _picks(self, key: str, lane: _Lane, room: int, now: float) -> list[_Pick]:
+    def _picks(self, key: str, lane: Lane, room: int, now: float) -> list[_Pick]:
         kind, _, uid = key.partition(" ")
         if kind == "budget":
             return self._one_of_budget(key, lane, self._world.budgets.get(uid), now)
@@ -269,7 +240,7 @@ class Evictions:
             room = 0 if lane.in_flight else 1
         return list(islice(self._known(self._paced(uid, lane) if kind == "owner" else lane.pending), room))
 
-    def _one_of_budget(self, key: str, lane: _Lane, budget: BudgetView | None, now: float) -> list[_Pick]:
+    def _one_of_budget(self, key: str, lane: Lane, budget: BudgetView | None, now: float) -> list[_Pick]:
         if lane.in_flight or now < lane.hold_until:
             return []
         for pick in self._known(_tryable(lane, budget)):
@@ -283,7 +254,7 @@ class Evictions:
         lane.probe_at, lane.probe_wait = None, min(lane.probe_wait * 2, _PROBE_MOST)
         return list(islice(self._known(lane.pending), 1))
 
-    def _paced(self, owner: str, lane: _Lane) -> Iterator[str]:
+    def _paced(self, owner: str, lane: Lane) -> Iterator[str]:
         """Those who serve nobody or count as leaving already, then as many others as there is room for."""
         going = self._going.get(owner, {})
         yield from lane.unready
@@ -311,7 +282,8 @@ class Evictions:
 
     def _lane_of(self, pod: PodView) -> str:
         """What limits a pod. The server lets finished and pending pods pass every budget; they serve nobody."""
-        if pod.finished or pod.phase == "Pending":
+        track = self.tracks.get(pod.uid)
+        if pod.finished or pod.phase == "Pending" or (track and track.forced):
             return "free"
         guards = self._world.guards(pod)
         if len(guards) > 1:
@@ -327,7 +299,7 @@ class Evictions:
         if key != track.lane:
             self._leave(track)
             track.lane = key
-        lane = self._lanes.setdefault(key, _Lane())
+        lane = self._lanes.setdefault(key, Lane())
         if track.retry_at > now:
             return
         lane.refused.pop(track.uid, None)
@@ -379,7 +351,7 @@ class Evictions:
             self._enlane(track, pod, now)
 
 
-def _tryable(lane: _Lane, budget: BudgetView | None) -> Iterable[str]:
+def _tryable(lane: Lane, budget: BudgetView | None) -> Iterable[str]:
     """The pods that the server would let go, as far as the budget's last status tells."""
     if budget is None or budget.allowed > 0:
         return lane.pending

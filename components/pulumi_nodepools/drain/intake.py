@@ -46,6 +46,7 @@ def _pod_seen(state: State, pod: PodView, now: float) -> None:
 
 def judge(state: State, pod: PodView, now: float, *, fresh: bool) -> None:
     """Decide what is to become of a pod, and let it wait for its eviction if its node is being drained."""
+    before = state.nodes.tier(pod.node)
     track, verdict = state.nodes.judge(pod, now + state.wall_offset, fresh=fresh)
     if track is None or verdict is None or state.phase == "sync":
         return
@@ -55,15 +56,27 @@ def judge(state: State, pod: PodView, now: float, *, fresh: bool) -> None:
         state.actions.append(Say("returned", track.name, f"pod {pod.path} appeared on drained node {track.name}"))
     if verdict.action == "block":
         state.at(now + _REJUDGE)
-    if verdict.action == "evict" and track.phase == "active":
+    if track.phase == "active" and not pod.terminating and (track.due(pod.uid) or state.evictions.is_forced(pod.uid)):
         state.evictions.add(pod, now)
     else:
         state.evictions.keep(pod.uid)
+    _next_tier(state, pod.node, before, now)
+
+
+def _next_tier(state: State, node: str, before: int, now: float) -> None:
+    """The last pod of a tier has gone from a node: it is the next one's turn."""
+    track = state.nodes.active.get(node)
+    if track and track.tier > before:
+        for uid in track.left:
+            if track.due(uid):
+                state.evictions.add(state.world.pods[uid], now)
 
 
 def _pod_left(state: State, pod: PodView, now: float) -> None:
+    before = state.nodes.tier(pod.node)
     state.nodes.forget(pod)
     state.evictions.gone(pod.uid, now)
+    _next_tier(state, pod.node, before, now)
     if pod.owner:
         _owner_touched(state, pod.owner.uid, now, relane=False)
 
@@ -84,9 +97,9 @@ def _node_seen(state: State, node: NodeView, now: float) -> None:
 
 def _relane(state: State, namespace: str, now: float) -> None:
     for track in state.nodes.active.values():
-        for uid, verdict in track.left.items():
+        for uid in track.left:
             pod = state.world.pods.get(uid)
-            if pod and pod.namespace == namespace and verdict.action == "evict":
+            if pod and pod.namespace == namespace and track.due(uid):
                 state.evictions.add(pod, now)
 
 
@@ -98,7 +111,7 @@ def _owner_touched(state: State, uid: str, now: float, *, relane: bool) -> None:
     for name in state.world.by_owner.get(uid, ()):
         pod = state.world.pods[name]
         track = state.nodes.tracks.get(pod.node)
-        if track and track.phase == "active" and name in track.left and track.left[name].action == "evict":
+        if track and track.phase == "active" and track.due(name):
             state.evictions.add(pod, now)
 
 

@@ -31,7 +31,9 @@ from pulumi_nodepools.drain.events import (
 )
 from pulumi_nodepools.drain.intake import gone, judge, relisted, seen
 from pulumi_nodepools.drain.model import Diagnosis
+from pulumi_nodepools.drain.overdue import mark, marked, overdue
 from pulumi_nodepools.drain.state import Phase, State
+from pulumi_nodepools.names import QUARANTINE_LABEL
 from pulumi_nodepools.units import share
 
 BLIND = 5.0
@@ -88,6 +90,9 @@ def _guard_passed(state: State, _: GuardPassed, now: float) -> None:
 
 def _patched(state: State, event: Patched, now: float) -> None:
     track = state.nodes.tracks[event.node]
+    if event.step == "label":
+        marked(state, event)
+        return
     if event.code in (200, 404):
         # The watch shows the change soon; if it does not, the patch is asked for again.
         track.failures, track.trouble = 0, ""
@@ -214,8 +219,8 @@ def _start_batch(state: State, now: float) -> None:
     chosen = [track for track in waiting if track.left][:size]
     for track in [track for track in waiting if not track.left] + chosen:
         state.nodes.begin(track, now)
-        for uid, verdict in track.left.items():
-            if verdict.action == "evict":
+        for uid in track.left:
+            if track.due(uid):
                 state.evictions.add(state.world.pods[uid], now)
     state.deadline(now + state.settings.node_timeout)
     _enter(state, "batch", now)
@@ -229,6 +234,8 @@ def _in_batch(state: State, now: float) -> None:
         if state.nodes.empty(track, now):
             state.nodes.end(track, "done", now)
             state.actions.append(Say("node-drained", name, f"node {name} is drained"))
+            if QUARANTINE_LABEL in state.world.nodes[name].labels:
+                mark(state, name, quarantined=False)
     if now >= state.next_deadline and _deadline_passed(state, now):
         return
     _look_for_blindness(state, now)
@@ -255,17 +262,26 @@ def _look_for_blindness(state: State, now: float) -> None:
 
 
 def _deadline_passed(state: State, now: float) -> bool:
-    limit = state.settings.node_timeout
-    ends = {name: (track.started or now) + limit for name, track in state.nodes.active.items()}
-    late = sorted(name for name, end in ends.items() if end <= now)
+    """Deal with the nodes whose time is up; True if that ends the drain."""
+    late = sorted(name for name, end in _ends(state, now).items() if end <= now)
     if late:
-        message = f"the timeout of {limit:g} s per node ran out on {', '.join(late)}"
-        _end_blocked(state, message, state.blocked(now), now)
-        return True
+        message = overdue(state, late, now)
+        if message:
+            _end_blocked(state, message, state.blocked(now), now)
+            return True
+    ends = _ends(state, now)
     state.next_deadline = min(ends.values(), default=float("inf"))
     if ends:
         state.at(state.next_deadline)
     return False
+
+
+def _ends(state: State, now: float) -> dict[str, float]:
+    limit = state.settings.node_timeout
+    return {
+        name: track.until if track.until is not None else (now if track.started is None else track.started) + limit
+        for name, track in state.nodes.active.items()
+    }
 
 
 def _in_gate(state: State, now: float) -> None:
@@ -282,8 +298,17 @@ def _in_gate(state: State, now: float) -> None:
 
 
 def _after_gate(state: State, now: float) -> None:
+    if state.marks:
+        return  # the labels of nodes left out are still being written
     if not state.nodes.in_phase("waiting"):
         done = len(state.nodes.in_phase("done", "gone"))
+        skipped = sorted(track.name for track in state.nodes.in_phase("skipped"))
+        if skipped:
+            names = ", ".join(skipped)
+            _end_blocked(
+                state, f"{len(skipped)} nodes were left out when their time ran out: {names}", state.blocked(now), now
+            )
+            return
         _finish(state, Finish("drained", f"{done} nodes are drained"), now)
     elif state.workloads.touched_in_batch and state.settings.batch_soak:
         state.soak_until = now + state.settings.batch_soak

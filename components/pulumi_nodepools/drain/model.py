@@ -68,6 +68,7 @@ class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     deleted_at: float | None = None
     """The deletionTimestamp: when its grace ends. None unless it is terminating."""
     grace: int = 30
+    priority: int = 0
     started_at: float | None = None
     finalizers: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
@@ -174,12 +175,14 @@ _PROPS = {
     "unbudgeted": "unbudgeted",
     "emptyDir": "empty_dir",
     "barePods": "bare_pods",
+    "jobs": "jobs",
 }
 _CHOICES = {
-    "on_timeout": ("fail",),
+    "on_timeout": ("fail", "skip", "force"),
     "unbudgeted": ("paced", "all"),
     "empty_dir": ("allow", "block"),
     "bare_pods": ("block", "allow"),
+    "jobs": ("evict", "wait"),
 }
 _SECONDS = {"node_timeout": 1.0, "total_timeout": 1.0, "batch_soak": 0.0}
 
@@ -191,11 +194,14 @@ class DrainSettings:
     batch_size: str = "10%"
     node_timeout: float = 1800
     total_timeout: float = 21600
-    on_timeout: Literal["fail"] = "fail"
+    on_timeout: Literal["fail", "skip", "force"] = "fail"
+    """When a node's time is up: end the drain, leave that node out, or delete what is left on it."""
     batch_soak: float = 0
     unbudgeted: Literal["paced", "all"] = "paced"
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"
+    jobs: Literal["evict", "wait"] = "evict"
+    """Whether running pods of Jobs are evicted or left to complete."""
 
     def __post_init__(self) -> None:
         names = {key: prop for prop, key in _PROPS.items()}

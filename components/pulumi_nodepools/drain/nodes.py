@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pulumi_nodepools.drain.classify import Verdict, classify
+from pulumi_nodepools.drain.classify import Verdict, classify, tier_of
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView
 from pulumi_nodepools.drain.world import World
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
@@ -23,7 +23,7 @@ class NodeTrack:
 
     name: str
     phase: str = "waiting"
-    """waiting, active, done, gone"""
+    """waiting, active, done, gone, or skipped (its time ran out and it was left out)"""
     asked: dict[str, float] = field(default_factory=dict)
     """When `taint` and `cordon` may be asked for again."""
     failures: int = 0
@@ -33,10 +33,36 @@ class NodeTrack:
     cordoned: float | None = None
     started: float | None = None
     ended: float | None = None
+    until: float | None = None
+    """When what was deleted by force has to be gone."""
     left: dict[str, Verdict] = field(default_factory=dict)
     """Pods that still have to go, with their verdicts."""
     ignored: dict[str, str] = field(default_factory=dict)
     returns: Counter[str] = field(default_factory=Counter)
+    tiers: Counter[int] = field(default_factory=Counter)
+    """How many pods are left of each tier."""
+
+    @property
+    def tier(self) -> int:
+        """The tier whose turn it is."""
+        return min((tier for tier, number in self.tiers.items() if number), default=0)
+
+    def due(self, uid: str) -> bool:
+        """Whether it is a pod's turn, as far as its own node is concerned."""
+        verdict = self.left.get(uid)
+        return verdict is not None and verdict.action == "evict" and verdict.tier <= self.tier
+
+    def put(self, uid: str, verdict: Verdict) -> None:
+        """A pod is left on the node."""
+        self.drop(uid)
+        self.left[uid] = verdict
+        self.tiers[verdict.tier] += 1
+
+    def drop(self, uid: str) -> None:
+        """A pod is not left on the node any more."""
+        verdict = self.left.pop(uid, None)
+        if verdict:
+            self.tiers[verdict.tier] -= 1
 
 
 class Nodes:
@@ -79,12 +105,13 @@ class Nodes:
         if track:
             self.lacking.pop(name, None)
             track.left.clear()
+            track.tiers.clear()
             self.end(track, "gone", now)
         return track
 
     def begin(self, track: NodeTrack, now: float) -> None:
         """From now on the node's pods are evicted."""
-        track.phase, track.started, track.ended = "active", now, None
+        track.phase, track.started, track.ended, track.until = "active", now, None, None
         self.active[track.name] = track
         if not track.left:
             self.emptied[track.name] = None
@@ -106,12 +133,15 @@ class Nodes:
             track.returns[pod.owner.uid] += fresh and track.cordoned is not None
             if track.returns[pod.owner.uid] > MAX_RETURNS:
                 verdict = Verdict("block", "returns-to-node")
+        tier = tier_of(pod)
+        if tier:
+            verdict = Verdict(verdict.action, verdict.reason, tier)
         if verdict.action == "ignore":
             track.ignored[pod.uid] = verdict.reason
             self._left(track, pod.uid)
         else:
             track.ignored.pop(pod.uid, None)
-            track.left[pod.uid] = verdict
+            track.put(pod.uid, verdict)
             self.emptied.pop(track.name, None)
         return track, verdict
 
@@ -125,9 +155,14 @@ class Nodes:
         return Verdict("wait", "terminating") if pod.terminating else Verdict("evict", "orphan")
 
     def _left(self, track: NodeTrack, uid: str) -> None:
-        track.left.pop(uid, None)
+        track.drop(uid)
         if not track.left and track.phase == "active":
             self.emptied[track.name] = None
+
+    def tier(self, name: str) -> int:
+        """The tier whose turn it is on a node."""
+        track = self.tracks.get(name)
+        return track.tier if track else 0
 
     def forget(self, pod: PodView) -> NodeTrack | None:
         """The pod is no more on its node."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulumi_nodepools.drain.evictions import Track
+from pulumi_nodepools.drain.lanes import Track
 from pulumi_nodepools.drain.model import Diagnosis, DrainEvent
 from pulumi_nodepools.drain.nodes import NodeTrack
 from pulumi_nodepools.drain.state import State
@@ -45,7 +45,7 @@ class PodReport:
     blocked_seconds: float
     budget: str
     outcome: str
-    """evicted, gone (it ended by itself), or left."""
+    """evicted, forced (deleted after its node's time was up), gone (it ended by itself), or left."""
 
     def to_json(self) -> dict[str, Any]:
         """The entry of report.json."""
@@ -96,7 +96,11 @@ class DrainReport:
             "nodes": {node.name: node.to_json() for node in self.nodes},
             "pods": [pod.to_json() for pod in self.pods],
             "skipped": [{"pod": pod, "node": node, "reason": why} for pod, node, why in self.skipped],
-            "forced": [],
+            "forced": [
+                {"pod": f"{pod.namespace}/{pod.name}", "uid": pod.uid, "node": pod.node}
+                for pod in self.pods
+                if pod.outcome == "forced"
+            ],
             "predictedInterruptions": list(self.predicted),
             "diagnosis": [entry.to_json() for entry in self.diagnosis],
             "events": [
@@ -173,7 +177,7 @@ def _pod(state: State, track: Track, now: float) -> PodReport:
         codes=track.codes,
         blocked_seconds=_round(until - track.since),
         budget=", ".join(budget.path for budget in budgets if budget),
-        outcome=track.outcome or "left",
+        outcome="forced" if track.deleted and track.accepted_at is not None else track.outcome or "left",
     )
 
 

@@ -43,6 +43,8 @@ class State:
         self.next_deadline = float("inf")
         self.soak_until = 0.0
         self.guard_for: Phase = "taint"
+        self.marks: dict[str, tuple[bool, int]] = {}
+        """Labels of nodes that are being written: wanted or not, and how often it was tried."""
         self.lost: dict[str, float] = {}
         """Kinds of objects that nothing is heard of, since when."""
         self.sees_at = float("-inf")
@@ -73,12 +75,23 @@ class State:
         """A diagnosis for each pod on active nodes that has not moved for `after` seconds."""
         found = self._unpatched(after) if self.phase in ("taint", "cordon") else []
         found += self._unseen() if self.paused else []
+        found += [] if after else self._skipped(now, limit)
         for track in self.nodes.active.values():
             if track.started is None or now - track.started < after:
                 continue
             found.extend(islice(self._explain(track, now), limit - len(found)))
         if self.phase == "gate" and now - self.gate_since >= after:
             found.extend(self.workloads.explain()[: limit - len(found)])
+        return found
+
+    def _skipped(self, now: float, limit: int) -> list[Diagnosis]:
+        found = []
+        for track in self.nodes.in_phase("skipped"):
+            message = f"it was left out when its time ran out, with {len(track.left)} pods on it now"
+            fix = "see what holds its pods, then run the drain again: it goes on with this node"
+            numbers = {"podsLeft": len(track.left), "timeoutSeconds": self.settings.node_timeout}
+            found.append(Diagnosis("node-skipped", f"node {track.name}", track.name, message, fix, numbers))
+            found.extend(islice(self._explain(track, now), max(0, limit - len(found))))
         return found
 
     def _unseen(self) -> list[Diagnosis]:
@@ -103,6 +116,11 @@ class State:
     def _explain(self, track: NodeTrack, now: float) -> Iterator[Diagnosis]:
         for uid, verdict in track.left.items():
             pod = self.world.pods.get(uid)
-            if pod is not None:
+            if pod is not None and verdict.action == "evict" and verdict.tier > track.tier:
+                first = sum(number for tier, number in track.tiers.items() if tier < verdict.tier)
+                message = f"it is critical to the system and goes last: {first} other pods of its node come first"
+                fix = "look at what holds those"
+                yield Diagnosis("waiting", f"pod {pod.path}", pod.node, message, fix, {"before": first})
+            elif pod is not None:
                 story = self.evictions.tracks.get(uid)
                 yield diagnose(self.world, pod, story, verdict.reason, now + self.wall_offset)

@@ -4,10 +4,11 @@ import json
 
 from pulumi_nodepools.cluster import eviction
 from pulumi_nodepools.cluster.client import Response
+from pulumi_nodepools.drain.answers import meaning
 from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.drain.model import NodeView, Taint
 from pulumi_nodepools.errors import ClusterUnreachableError
-from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
+from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION, QUARANTINE_LABEL
 
 POD = Evict("ns", "db-0", "uid-1", "node")
 
@@ -65,3 +66,22 @@ def test_a_taint_keeps_the_others_and_is_tried_again_on_a_newer_node():
     assert first["metadata"] == {"annotations": {OWNER_ANNOTATION: "pool/v1"}, "resourceVersion": "1"}
     assert last["spec"]["taints"] == [other, ours]
     assert last["metadata"]["resourceVersion"] == "2"
+
+
+def test_a_forced_deletion_keeps_a_grace_and_the_uid():
+    client = FakeClient((200, {}), (403, {"message": 'User "u" cannot delete resource "pods" in API group ""'}))
+    forced = Evict("ns", "db-0", "uid-1", "node", grace=45)
+    assert eviction.evict(client, forced).code == 200
+    ((method, path, body),) = client.asked
+    assert (method, path) == ("DELETE", "/api/v1/namespaces/ns/pods/db-0")
+    assert (body["gracePeriodSeconds"], body["preconditions"]) == (45, {"uid": "uid-1"})
+    assert meaning(eviction.evict(client, forced)) == "forbidden"
+
+
+def test_a_mark_is_one_label_and_goes_with_the_cordon():
+    client = FakeClient((200, {}), (200, {}))
+    assert eviction.label(client, "n", quarantined=True).code == 200
+    assert eviction.label(client, "n", quarantined=False).step == "label"
+    assert [body for _, _, body in client.asked] == [
+        {"metadata": {"labels": {QUARANTINE_LABEL: value}}} for value in ("true", None)
+    ]

@@ -2,9 +2,10 @@
 
 import pytest
 
-from pulumi_nodepools.drain.classify import DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, classify
+from pulumi_nodepools.drain.classify import CLUSTER_API, DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, classify
 from pulumi_nodepools.drain.model import DrainSettings, Owner, PodView
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.names import DRAIN_ANNOTATION
 
 NOW = 10_000.0
 
@@ -20,6 +21,7 @@ def pod(**fields):
 STRICT = DrainSettings(empty_dir="block")
 LOOSE = DrainSettings(bare_pods="allow")
 DEFAULT = DrainSettings()
+JOBS = DrainSettings(jobs="wait")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,14 @@ DEFAULT = DrainSettings()
         ({"notes": {DO_NOT_DISRUPT: "true"}, "phase": "Succeeded"}, DEFAULT, ("evict", "finished")),
         ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 3599}, DEFAULT, ("block", "opted-out")),
         ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 3600}, DEFAULT, ("evict", "movable")),
+        ({"owner": owned("Job", "batch/v1")}, JOBS, ("wait", "wait-completed")),
+        ({"owner": owned("Job", "batch/v1"), "phase": "Failed"}, JOBS, ("evict", "finished")),
+        ({"owner": owned("Job", "batch.volcano.sh/v1")}, JOBS, ("evict", "movable")),
+        ({"notes": {DRAIN_ANNOTATION: "wait-completed"}}, DEFAULT, ("wait", "wait-completed")),
+        ({"labels": {CLUSTER_API: "WAIT-completed"}, "owner": None}, DEFAULT, ("wait", "wait-completed")),
+        ({"labels": {CLUSTER_API: "skip"}}, DEFAULT, ("ignore", "skip-asked")),
+        ({"notes": {DRAIN_ANNOTATION: "skip"}, "owner": None}, DEFAULT, ("ignore", "skip-asked")),
+        ({"notes": {DRAIN_ANNOTATION: "skip"}, "phase": "Failed"}, DEFAULT, ("evict", "finished")),
         ({"notes": {DO_NOT_DISRUPT: "whenever"}, "started_at": NOW}, DEFAULT, ("evict", "movable")),
     ],
 )
@@ -71,7 +81,8 @@ def test_verdicts(fields, settings, expected):
         ({"total_timeout": float("inf")}, r"drain\.totalTimeout"),
         ({"batch_soak": -1}, r"drain\.batchSoak"),
         ({"unbudgeted": "some"}, r"drain\.unbudgeted.*paced, all"),
-        ({"on_timeout": "force"}, r"drain\.onTimeout"),
+        ({"on_timeout": "explode"}, r"drain\.onTimeout.*fail, skip, force"),
+        ({"jobs": "kill"}, r"drain\.jobs.*evict, wait"),
     ],
 )
 def test_bad_settings_are_named_as_the_user_wrote_them(settings, message):
@@ -80,5 +91,5 @@ def test_bad_settings_are_named_as_the_user_wrote_them(settings, message):
 
 
 def test_settings_survive_the_way_through_state():
-    settings = DrainSettings(batch_size="3", node_timeout=60, bare_pods="allow")
+    settings = DrainSettings(batch_size="3", node_timeout=60, bare_pods="allow", on_timeout="skip", jobs="wait")
     assert DrainSettings.from_props(settings.to_props()) == settings
