@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -155,6 +156,24 @@ def status(output: Format = Output.text, context: Context = "") -> int:
         return found
 
     return _reported(output, act)
+
+
+@app.command("render-user-data")
+def render_user_data(
+    file: Annotated[Path, typer.Argument(help="The stack's configuration: Pulumi.<stack>.yaml.")],
+    *,
+    pool: Pool,
+    version: Version,
+    family: Annotated[str, typer.Option(help="As if the version's osFamily were this one.")] = "",
+) -> int:
+    """Print what the nodes of a version are told at their first boot, byte for byte. Asks neither AWS nor a cluster."""
+    from pulumi_nodepools.user_data import from_stack_file  # noqa: PLC0415 - the other commands do without Pulumi's SDK
+
+    text, doubts = from_stack_file(file, pool, version, family)
+    for doubt in doubts:
+        _say(f"warning: {doubt}")
+    sys.stdout.write(text)
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,9 +13,10 @@ from pulumi_aws import autoscaling, ec2
 
 from pulumi_nodepools import names
 from pulumi_nodepools.args import NodePoolArgs, SizeArgs
-from pulumi_nodepools.bootstrap import FAMILIES, REVISION, Bootstrap, render, warnings
+from pulumi_nodepools.bootstrap import FAMILIES, REVISION, render, warnings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.node_role import NodeRole
+from pulumi_nodepools.user_data import bootstrap_of
 
 TOKEN = "nodepools:aws:NodePool"  # noqa: S105 - a type token
 
@@ -113,20 +114,14 @@ class NodePool(pulumi.ComponentResource):
         cluster, nodes = args.cluster, args.nodes
 
         def encode(known: Mapping[str, Any]) -> str:
-            bootstrap = Bootstrap(
-                cluster=cluster.name,
-                endpoint=known["endpoint"],
-                certificate_authority=known["authority"],
-                join=cluster.join,
-                region=cluster.region,
+            bootstrap = bootstrap_of(
+                args.cluster,
+                nodes,
                 pool=args.pool,
                 version=args.version,
                 group=group_name,
-                labels=dict(nodes.labels),
-                taints=tuple(nodes.taints),
-                kernel_arguments=tuple(nodes.kernel_arguments),
-                minimum_kernel=nodes.minimum_kernel,
-                kubelet_arguments=tuple(nodes.kubelet_arguments),
+                endpoint=known["endpoint"],
+                authority=known["authority"],
             )
             try:
                 text = render(nodes.os_family, bootstrap)

@@ -2,14 +2,18 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pulumi
 import pytest
+import yaml
 
-from pulumi_nodepools import EksJoin, NodePool, NodePoolArgs, RootVolumeArgs, SizeArgs
+from pulumi_nodepools import ClusterArgs, EksJoin, NodeArgs, NodePool, NodePoolArgs, RootVolumeArgs, SizeArgs
+from pulumi_nodepools.config import parse
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.node_pool import GROUP_IGNORES, TEMPLATE_INPUTS, part
 from pulumi_nodepools.node_role import fitted
+from pulumi_nodepools.user_data import from_stack_file
 from tests.components.conftest import POLICY, SUBNETS, make_cluster, make_nodes
 from tests.components.engine import Recording, Registration, run
 
@@ -113,6 +117,17 @@ def test_user_data_is_rendered_for_this_group() -> None:
     text = base64.b64decode(template().inputs["userData"]).decode()
     for needed in ("cgroup.memory=nokmem", "prod-w-v1", "api.prod.example.com", "/nodepools/prod/join-token"):
         assert needed in text
+
+
+def test_the_command_line_prints_what_the_template_ships() -> None:
+    stack = Path(__file__).parents[2] / "Pulumi.prod.yaml"
+    settings = yaml.safe_load(stack.read_text())["config"]
+    config = parse({"cluster": settings["nodepools:cluster"], "pools": settings["nodepools:pools"]})
+    version = config.pools["worker"].active
+    cluster = ClusterArgs.from_config(config.cluster, settings["aws:region"])
+    nodes = NodeArgs.from_config(config.pools["worker"], version)
+    sent = template(nodes, cluster=cluster, pool="worker", version=version).inputs["userData"]
+    assert base64.b64decode(sent).decode() == from_stack_file(stack, "worker", version)[0]
 
 
 def test_another_family_brings_its_root_device_and_its_own_join() -> None:

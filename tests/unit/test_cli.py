@@ -1,6 +1,7 @@
 """What the command line refuses before it talks to any cluster, and how its answer is shaped."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,39 @@ def test_a_refusal_is_one_document_with_a_diagnosis(error, code, capsys, monkeyp
     assert (document["outcome"], document["error"]) == ("failed", str(error))
     assert document["diagnosis"][0]["message"] == str(error)
     assert captured.err == f"error: {error}\n"
+
+
+STACK = Path(__file__).parents[2] / "Pulumi.prod.yaml"
+
+
+def test_user_data_is_printed_as_it_ships(capsys):
+    assert cli.main(["render-user-data", str(STACK), "--pool", "worker", "--version", "7.6.1810"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith("MIME-Version: 1.0\n")
+    assert "nodepools.dev/validated=worker-7.6.1810" in printed.out
+    assert "group=prod-worker-7.6.1810" in printed.out
+
+
+def test_user_data_of_another_family_can_be_looked_at(capsys):
+    words = ["render-user-data", str(STACK), "--pool", "worker", "--version", "7.6.1810", "--family"]
+    assert cli.main([*words, "ubuntu"]) == 0
+    assert "/etc/default/kubelet" in capsys.readouterr().out
+    assert cli.main([*words, "el6"]) == 1
+    assert "family 'el6' is not known; use one of el7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "version", "words"),
+    [
+        (STACK, "none", "has no version 'none' of a pool 'worker'; it has worker/7.6.1810"),
+        (STACK.with_name("missing.yaml"), "7.6.1810", "is not a stack's configuration"),
+        (Path(__file__), "7.6.1810", "is not a stack's configuration"),
+    ],
+)
+def test_user_data_cannot_be_printed_of_what_is_not_there(file, version, words, capsys):
+    assert cli.main(["render-user-data", str(file), "--pool", "worker", "--version", version]) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_usage_errors_of_a_known_command_are_one_document_too(capsys):

@@ -1,0 +1,71 @@
+"""From what a user wrote to what a node is told: the values of `bootstrap`, and the whole text for a look at it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pulumi_nodepools import names
+from pulumi_nodepools.args import ClusterArgs, NodeArgs
+from pulumi_nodepools.bootstrap import FAMILIES, Bootstrap, render, warnings
+from pulumi_nodepools.config import parse
+from pulumi_nodepools.errors import ConfigError
+
+
+def bootstrap_of(
+    cluster: ClusterArgs, nodes: NodeArgs, *, pool: str, version: str, group: str, endpoint: str, authority: str
+) -> Bootstrap:
+    """The values of one version; `endpoint` and `authority` are the cluster's, once they are known."""
+    return Bootstrap(
+        cluster=cluster.name,
+        endpoint=endpoint,
+        certificate_authority=authority,
+        join=cluster.join,
+        region=cluster.region,
+        pool=pool,
+        version=version,
+        group=group,
+        labels=dict(nodes.labels),
+        taints=tuple(nodes.taints),
+        kernel_arguments=tuple(nodes.kernel_arguments),
+        minimum_kernel=nodes.minimum_kernel,
+        kubelet_arguments=tuple(nodes.kubelet_arguments),
+    )
+
+
+def from_stack_file(file: Path, pool: str, version: str, family: str = "") -> tuple[str, tuple[str, ...]]:
+    """User data of a version as a stack's YAML has it, and warnings; `family` in place of the version's own."""
+    config = _config(file)
+    parsed = parse({key: config[f"nodepools:{key}"] for key in ("cluster", "pools") if f"nodepools:{key}" in config})
+    listed = {(one, other) for one, found in parsed.pools.items() for other in found.versions}
+    if (pool, version) not in listed:
+        known = ", ".join(f"{one}/{other}" for one, other in sorted(listed))
+        raise ConfigError(f"{file} has no version {version!r} of a pool {pool!r}; it has {known}")
+    region = config.get("aws:region")
+    if not isinstance(region, str):
+        raise ConfigError(f"{file} has no aws:region, which user data needs")
+    cluster = ClusterArgs.from_config(parsed.cluster, region)
+    nodes = NodeArgs.from_config(parsed.pools[pool], version)
+    if family and family not in FAMILIES:
+        raise ConfigError(f"family {family!r} is not known; use one of {', '.join(FAMILIES)}")
+    made = bootstrap_of(
+        cluster,
+        nodes,
+        pool=pool,
+        version=version,
+        group=names.group_name(cluster.name, pool, version),
+        endpoint=parsed.cluster.endpoint,
+        authority=parsed.cluster.certificate_authority,
+    )
+    return render(family or nodes.os_family, made), warnings(family or nodes.os_family, made)
+
+
+def _config(file: Path) -> Mapping[str, Any]:
+    try:
+        config = yaml.safe_load(file.read_text())["config"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ConfigError(f"{file} is not a stack's configuration (Pulumi.<stack>.yaml): {error}") from None
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{file}: config is not a map")
+    return config
