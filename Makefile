@@ -67,7 +67,7 @@ test: check setup binaries ## Checks and the default tiers: unit, components, po
 boot-tools: ## Install what the boot test needs (Debian packages; as root)
 	tests/boot/tools.sh install
 
-boot-test: setup ## A real machine, emulated, boots our user data; out/boot-test/results.json
+boot-test: $(STAMP) ## A real machine, emulated, boots our user data; out/boot-test/results.json
 	@tests/boot/tools.sh check
 	$(PY) -m pytest -m boot tests/boot
 
