@@ -36,6 +36,17 @@ _PLAIN = {
 }
 # User data can be read by every process on the node, and by whoever may describe launch templates.
 _SECRET = re.compile(r"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[A-Z0-9]{16}|[a-z0-9]{6}\.[a-z0-9]{16})(?![A-Za-z0-9])")
+# Kernel arguments that add up when they are given several times.
+_REPEATED = {
+    "cgroup.memory",
+    "cgroup_disable",
+    "console",
+    "earlycon",
+    "hugepages",
+    "hugepagesz",
+    "ip",
+    "module_blacklist",
+}
 _OWN_FLAGS = {"node-labels": "labels", "register-with-taints": "taints"}
 # NodeRestriction lets a kubelet set these on itself within the Kubernetes domains, and nothing else there.
 _SELF_LABELS = {
@@ -65,6 +76,7 @@ def turns_accounting_off(arguments: Sequence[str]) -> bool:
 
 def doubts(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
     """What can be rendered but is probably not what its writer wants."""
+    yield from _contradictions(bootstrap.kernel_arguments)
     off = turns_accounting_off(bootstrap.kernel_arguments)
     if off and not family.needs_nokmem:
         yield (
@@ -76,6 +88,15 @@ def doubts(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
             f"cgroup.memory=nokmem on {family.title} without kernel.minimumVersion: kernels before "
             f"{OLDEST_WITH_NOKMEM} are not known to honour it. Set kernel.minimumVersion to that, or newer"
         )
+
+
+def _contradictions(arguments: Sequence[str]) -> Iterator[str]:
+    values: dict[str, list[str]] = {}
+    for argument in arguments:
+        values.setdefault(argument.partition("=")[0], []).append(argument)
+    for name, given in values.items():
+        if len(given) > 1 and name not in _REPEATED and not name.startswith("rd."):
+            yield f"kernel.arguments has {' and '.join(given)}: most arguments count once, and the kernel takes the last"
 
 
 def host_and_port(endpoint: str) -> str:

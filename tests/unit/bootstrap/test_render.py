@@ -263,6 +263,8 @@ def test_nodeadm_needs_the_service_network():
         ("el9", {}, "cgroup.memory=nokmem on RHEL/Rocky 9: its kernels do not have the leak"),
         ("al2", {}, "Leave it out"),
         ("ubuntu", {"kernel_arguments": ("nosmt",)}, None),
+        ("ubuntu", {"kernel_arguments": ("mitigations=off", "mitigations=auto")}, "off and mitigations=auto: most"),
+        ("el7", {"kernel_arguments": ("cgroup.memory=nosocket", NOKMEM, "console=tty0", "console=ttyS0")}, None),
     ],
 )
 def test_a_pointless_argument_is_warned_of(os_family, changes, words):
