@@ -96,7 +96,7 @@ def _contradictions(arguments: Sequence[str]) -> Iterator[str]:
         values.setdefault(argument.partition("=")[0], []).append(argument)
     for name, given in values.items():
         if len(given) > 1 and name not in _REPEATED and not name.startswith("rd."):
-            yield f"kernel.arguments has {' and '.join(given)}: most arguments count once, and the kernel takes the last"
+            yield f"kernel.arguments has {' and '.join(given)}: most count once, and the kernel takes the last"
 
 
 def host_and_port(endpoint: str) -> str:
