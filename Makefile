@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 POLICY_STAMP := $(POLICY_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e chaos boot-tools boot-test lock binaries \
+.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos boot-tools boot-test lock binaries \
 	sandbox-up sandbox-down sandbox-status clean
 
 help: ## List the targets
@@ -60,6 +60,9 @@ e2e: setup binaries ## The real engine against the whole sandbox
 
 chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
 	$(PY) -m pytest -m chaos
+
+bench: setup ## Measure how a drain grows with the cluster; out/bench/*.json
+	$(PY) tests/bench/drain_scale.py
 
 test: check setup binaries ## Checks and the default tiers: unit, components, policies, the sandbox's own parts
 	$(PY) -m pytest -m "not apiserver and not e2e and not chaos and not boot"

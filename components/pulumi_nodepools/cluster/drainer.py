@@ -39,6 +39,8 @@ from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, 
 _WORKERS = 32
 _PROGRESS = 5.0
 """Seconds between progress reports, and how long a pod must not move before it is called blocked."""
+_DIAGNOSIS_SHARE = 10.0
+"""Deciding gets this many times as long as diagnosing."""
 _SYNC_LIMIT = 120.0
 _NAMED = 20
 """Blocked pods spelled out in an error; the report has them all."""
@@ -101,6 +103,8 @@ class _Run:
         self._calls_before = client.api_calls
         self._last_failure: Exception | None = None
         self._next_progress = time.monotonic() + _PROGRESS
+        self._diagnoses: list[Diagnosis] = []
+        self._diagnose_at = 0.0
 
     def run(self) -> DrainReport:
         for watcher in self._watchers:
@@ -205,13 +209,20 @@ class _Run:
 
     def _progress(self, now: float, message: str = "") -> None:
         state = self._state
-        blocked = [] if state.finish else state.blocked(now, after=_PROGRESS)
+        blocked = [] if state.finish else self._blocked(now)
         tracks = state.nodes.tracks.values()
         done = sum(track.phase in ("done", "gone") for track in tracks)
         left = sum(len(track.left) for track in tracks)
         text = message or f"{state.phase}: {done} of {len(tracks)} nodes drained, {left} pods left"
         self._next_progress = now + _PROGRESS
         self._listen(Progress(state.phase, done, len(tracks), left, blocked, text))
+
+    def _blocked(self, now: float) -> list[Diagnosis]:
+        """Diagnoses, made anew at most every second: in a large cluster they cost more than deciding does."""
+        if now >= self._diagnose_at:
+            self._diagnoses = self._state.blocked(now, after=_PROGRESS)
+            self._diagnose_at = now + max(1.0, _DIAGNOSIS_SHARE * (time.monotonic() - now))
+        return self._diagnoses
 
     def _report(self, failure: str = "") -> DrainReport:
         calls: dict[str, dict[str, int]] = {}

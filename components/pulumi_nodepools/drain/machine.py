@@ -104,7 +104,9 @@ def _patched(state: State, event: Patched, now: float) -> None:
         if track.failures == 1:
             state.actions.append(Say("node-refused", track.name, f"node {track.name}: {track.trouble}"))
         track.asked[event.step] = now + min(15.0, 0.5 * 2.0**track.failures)
-    state.at(track.asked.get(event.step, now))
+    again = track.asked.get(event.step, now)
+    state.nodes.ask_again(event.node, again)
+    state.at(again)
 
 
 def _answered(state: State, event: Answered, now: float) -> None:
@@ -176,9 +178,10 @@ def _nothing(_state: State, _now: float) -> None:
 
 def _keep_cordoned(state: State, now: float) -> None:
     """Ask for what nodes lack: all soft taints first, then the cordons, late joiners and lost cordons included."""
-    for name in list(state.nodes.lacking):
+    for name in state.nodes.to_ask(now):
         track = state.nodes.tracks[name]
         due = state.nodes.step_due(track, now)
+        del state.nodes.look[name]  # until it changes, or its patch is answered
         if not due or (state.phase == "taint" and due == "cordon"):
             continue
         track.asked[due] = float("inf")  # until it is answered
@@ -188,9 +191,9 @@ def _keep_cordoned(state: State, now: float) -> None:
 
 
 def _in_taint(state: State, now: float) -> None:
-    lacking = (state.nodes.lacks(state.world.nodes[name]) for name in state.nodes.lacking)
-    if not any(step == "taint" for step in lacking):
+    if not state.nodes.untainted:
         _enter(state, "cordon", now)
+        state.nodes.look.update(state.nodes.lacking)
         _keep_cordoned(state, now)
     else:
         _in_time(state, now)

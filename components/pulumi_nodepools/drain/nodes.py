@@ -1,5 +1,6 @@
 """The nodes of one drain: which are ours, how far each is, what is left on it. Mutable, no clock, no decisions."""
 
+import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -73,6 +74,11 @@ class Nodes:
         self.active: dict[str, NodeTrack] = {}
         self.lacking: dict[str, None] = {}
         """Nodes that still need a taint or a cordon."""
+        self.untainted: dict[str, None] = {}
+        """Those of them that need the taint first."""
+        self.look: dict[str, None] = {}
+        """Those of them for which something may be asked now: looking at all on each event would be quadratic."""
+        self._retries: list[tuple[float, str]] = []
         self.emptied: dict[str, None] = {}
         """Active nodes on which nothing is left, perhaps not for long enough yet."""
         self.owner = owner
@@ -89,10 +95,12 @@ class Nodes:
             return None
         if track.phase == "gone":
             track.phase, track.cordoned = "waiting", None
-        if self.lacks(node):
-            self.lacking[node.name] = None
-        else:
-            self.lacking.pop(node.name, None)
+        self._settle(node.name)
+        step = self.lacks(node)
+        if step:
+            self.lacking[node.name] = self.look[node.name] = None
+        if step == "taint":
+            self.untainted[node.name] = None
         if node.unschedulable and track.cordoned is None:
             track.cordoned = now
         elif not node.unschedulable:
@@ -103,11 +111,27 @@ class Nodes:
         """The node object is no more: what was left on it is not ours to move."""
         track = self.tracks.get(name)
         if track:
-            self.lacking.pop(name, None)
+            self._settle(name)
             track.left.clear()
             track.tiers.clear()
             self.end(track, "gone", now)
         return track
+
+    def _settle(self, name: str) -> None:
+        for entry in (self.lacking, self.untainted, self.look):
+            entry.pop(name, None)
+
+    def ask_again(self, name: str, when: float) -> None:
+        """Look at a node again then, if it still lacks something."""
+        heapq.heappush(self._retries, (when, name))
+
+    def to_ask(self, now: float) -> list[str]:
+        """The nodes for which something may have to be asked."""
+        while self._retries and self._retries[0][0] <= now:
+            _, name = heapq.heappop(self._retries)
+            if name in self.lacking:
+                self.look[name] = None
+        return list(self.look)
 
     def begin(self, track: NodeTrack, now: float) -> None:
         """From now on the node's pods are evicted."""

@@ -5,6 +5,9 @@ from collections import Counter
 from pulumi_nodepools.drain.classify import meets
 from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, PodView, WorldView
 
+_Place = tuple[str, str, str]
+"""Namespace, and the key and value of a label."""
+
 
 class World:
     """Pods, nodes, budgets and controllers by their keys, with pods also by node and by owner."""
@@ -20,7 +23,9 @@ class World:
         self.ready: Counter[str] = Counter()
         """Ready and not terminating pods, by the UID of their controller."""
         self._uids: dict[tuple[str, str], str] = {}
-        self._in_namespace: dict[str, dict[str, None]] = {}
+        self._by_label: dict[_Place, dict[str, None]] = {}
+        """UIDs of budgets by one label that they ask for: a namespace may have thousands of them."""
+        self._places: dict[str, _Place] = {}
         self._guards: dict[str, tuple[str, ...]] = {}
 
     def put_pod(self, pod: PodView) -> list[PodView]:
@@ -60,9 +65,12 @@ class World:
         """Store a budget; True if whom it selects may have changed."""
         old = self.budgets.get(budget.uid)
         self.budgets[budget.uid] = budget
-        self._in_namespace.setdefault(budget.namespace, {})[budget.uid] = None
         changed = old is None or _selection(old) != _selection(budget)
         if changed:
+            self._unplace(budget.uid)
+            place = self._place(budget)
+            self._places[budget.uid] = place
+            self._by_label.setdefault(place, {})[budget.uid] = None
             self._guards.clear()
         return changed
 
@@ -70,15 +78,26 @@ class World:
         """Forget a budget."""
         budget = self.budgets.pop(uid, None)
         if budget:
-            _discard(self._in_namespace, budget.namespace, uid)
+            self._unplace(uid)
             self._guards.clear()
         return budget
+
+    def _place(self, budget: BudgetView) -> _Place:
+        """Under which label to look for a budget: of those that it asks for, the one that fewest others share."""
+        places = [(budget.namespace, key, value) for key, value in budget.match_labels.items()]
+        return min(places, key=lambda place: len(self._by_label.get(place, ())), default=(budget.namespace, "", ""))
+
+    def _unplace(self, uid: str) -> None:
+        place = self._places.pop(uid, None)
+        if place:
+            self._by_label[place].pop(uid, None)
 
     def guards(self, pod: PodView) -> tuple[str, ...]:
         """UIDs of the budgets that guard a pod. Remembered until a selector changes."""
         known = self._guards.get(pod.uid)
         if known is None:
-            candidates = self._in_namespace.get(pod.namespace, {})
+            places = [(pod.namespace, "", ""), *((pod.namespace, key, value) for key, value in pod.labels.items())]
+            candidates = (uid for place in places for uid in self._by_label.get(place, ()))
             known = tuple(uid for uid in candidates if selects(self.budgets[uid], pod))
             self._guards[pod.uid] = known
         return known
