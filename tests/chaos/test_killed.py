@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from sandbox.processes import session_members
+from sandbox.processes import session_members, start_time
 from tests.chaos.case import Engine, Pool
 from tests.engine_case import NEW, OLD, Cloud
 
@@ -63,5 +63,22 @@ def test_one_interrupt_lets_the_drain_finish(cloud: Cloud, make_pool) -> None:
     engine.wait(180).fails()
     cloud.until(lambda: pool.moved(pool.held), 30)
     assert pool.lease_holder() == ""
+    pool.project.up("--skip-preview").expect()
+    pool.check_replaced()
+
+
+def test_a_second_interrupt_ends_the_drain_and_the_next_run_resumes(cloud: Cloud, make_pool) -> None:
+    pool = make_pool("hasty")
+    engine = pool.up_into_the_drain()
+    plugin = engine.plugin()
+    engine.signal(signal.SIGINT)
+    cloud.until(lambda: "cancel" in engine.output.lower() or "interrupt" in engine.output.lower(), 30)
+    engine.signal(signal.SIGINT)
+    assert engine.wait(60).code != 0
+    cloud.until(lambda: start_time(plugin) is None, 60)
+    cloud.until(lambda: session_members(engine.process.pid) == [], 60)
+    assert pool.frozen()
+    assert pool.home(pool.held)
+    pool.release()
     pool.project.up("--skip-preview").expect()
     pool.check_replaced()
