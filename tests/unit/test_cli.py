@@ -92,6 +92,23 @@ def test_usage_errors_of_a_known_command_are_one_document_too(capsys):
     assert "name the nodes in one way" in json.loads(capsys.readouterr().out)["error"]
 
 
+def test_what_happens_when_time_is_up_and_to_jobs_is_passed_on(monkeypatch):
+    seen = []
+
+    def plan(_client, _selection, settings):
+        seen.append(settings)
+        return {"outcome": "drainable"}
+
+    monkeypatch.setattr(cli, "_connect", lambda _context: None)
+    monkeypatch.setattr(cli, "_dry_run", plan)
+    assert cli.main(["drain", "n", "--dry-run", "--on-timeout", "force", "--jobs", "wait"]) == 0
+    assert cli.main(["drain", "n", "--dry-run", "--force"]) == 0
+    assert [(one.on_timeout, one.jobs, one.bare_pods) for one in seen] == [
+        ("force", "wait", "block"),
+        ("fail", "evict", "allow"),
+    ]
+
+
 def test_help_is_no_error(capsys):
     assert cli.main(["--help"]) == 0
     assert "uncordon" in capsys.readouterr().out

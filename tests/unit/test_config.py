@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pulumi_nodepools.config import KubeadmJoinConfig, load, parse
+from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,15 @@ def test_every_key_of_the_design_is_known() -> None:
             (("cluster", "join"), {"kind": "eks"}),
         )
     )
+
+
+def test_a_pool_says_what_becomes_of_late_nodes_and_of_jobs() -> None:
+    config = parse(edited(((*POOL, "drain"), {"onTimeout": "skip", "jobs": "wait", "timeout": "5m"})))
+    settings = DrainSettings.from_props(config.pools["worker"].drain.model_dump(by_alias=True))
+    assert (settings.on_timeout, settings.jobs, settings.node_timeout) == ("skip", "wait", 300)
+    assert DrainSettings.from_props({}).on_timeout == "fail", "nothing is left out or forced unless it is written"
+    (problem,) = problems(edited(((*POOL, "drain", "onTimeout"), "explode")))
+    assert "pools.worker.drain.onTimeout" in problem
 
 
 def test_every_family_parses_with_a_kernel_of_its_own() -> None:

@@ -164,6 +164,7 @@ def _advance(state: State, now: float) -> None:
         limit = state.settings.total_timeout
         _end_blocked(state, f"the total timeout of {limit:g} s ran out", state.blocked(now), now)
         return
+    _look_for_blindness(state, now)
     if state.phase != "guard" or state.guard_for != "taint":
         _keep_cordoned(state, now)
     before = None
@@ -241,7 +242,6 @@ def _in_batch(state: State, now: float) -> None:
                 mark(state, name, quarantined=False)
     if now >= state.next_deadline and _deadline_passed(state, now):
         return
-    _look_for_blindness(state, now)
     if not state.paused:
         state.actions.extend(state.evictions.choose(now))
     if not state.nodes.active:

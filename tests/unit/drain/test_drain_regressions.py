@@ -220,3 +220,16 @@ def test_a_short_gap_of_a_watch_holds_up_nothing():
     case.tell(WatchBack("pods"))
     case.begin()
     assert sorted(case.sent) == ["p", "q"]
+
+
+def test_a_watch_that_is_back_is_noticed_whatever_the_drain_does_then():
+    case = Case(old_node(), controller(desired=1), make_pod("p"))
+    case.begin()
+    case.answer("p", 201)
+    case.tell(WatchLost("budgets"))
+    case.at(6.0)
+    case.tell(Gone("pods", "u-p"))
+    assert case.state.phase == "gate", "its replacement is not ready yet"
+    case.tell(WatchBack("budgets"))
+    case.at(20.0)
+    assert [entry.reason for entry in case.state.blocked(case.now)] == ["replacement-not-ready"]
