@@ -187,7 +187,7 @@ class Client:
         """
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         asked["timeoutSeconds"] = max(1, int(timeout_seconds))
-        # A half-open connection would be silent for ever: the server ends every watch by itself before this.
+        # A half-open connection would be silent for ever: the server ends every watch by itself before this,
         # and sends a bookmark about every minute.
         limit = min(timeout_seconds + 10, _SILENCE)
         answer = self._send(_Request("GET", path, asked, None, "application/json", limit), "watch", stream=True)

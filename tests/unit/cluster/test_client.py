@@ -8,9 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from pulumi_nodepools.cluster import client as client_module
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError, ConfigError
+
+
+class Silent(bytes):
+    """A body of which the last byte never comes."""
 
 
 class Server(ThreadingHTTPServer):
@@ -45,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         status, body = self.server.answer(self)
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(len(data) + isinstance(body, Silent)))
         self.end_headers()
         self.wfile.write(data)
 
@@ -123,6 +128,13 @@ def test_a_refused_watch_tells_its_status(server, client):
     with pytest.raises(ApiError, match="too old") as caught:
         list(client.watch_lines("/api/v1/pods", resource_version="1", timeout_seconds=5))
     assert caught.value.status == 410
+
+
+def test_a_watch_that_fell_silent_is_given_up_long_before_its_end(server, client, monkeypatch):
+    monkeypatch.setattr(client_module, "_SILENCE", 0.3)
+    server.answers["/api/v1/pods"] = [(200, Silent(b'{"type":"ADDED"}\n'))]
+    with pytest.raises(ClusterUnreachableError, match="broke"):
+        list(client.watch_lines("/api/v1/pods", resource_version="1", timeout_seconds=3000))
 
 
 def test_a_watch_yields_lines_and_ends_with_the_server(server, client):
