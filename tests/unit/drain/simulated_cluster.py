@@ -41,6 +41,7 @@ class App:
     replicas: int
     budget: int | None  # how many may be unavailable, None: no budget
     rank: int = 0
+    priority: int = 0
 
 
 @dataclass
@@ -100,6 +101,7 @@ class Sim:
             match action:
                 case Evict():
                     assert action.uid not in self.accepted, "never ask again for a pod that was accepted"
+                    self._in_order(action)
                     self.requests.append(action)
                     guards = self.state.evictions.tracks[action.uid].budgets
                     for uid in guards:
@@ -122,6 +124,11 @@ class Sim:
                     self.answers.append(GuardPassed())
                 case Finish():
                     self.finish = action
+
+    def _in_order(self, action):
+        known = [self.state.world.pods[uid] for uid in self.state.world.by_node[action.node]]
+        rank = {pod.uid: pod.priority for pod in known if pod.owner.kind != "DaemonSet" and not pod.finished}
+        assert rank[action.uid] == min(rank.values()), "critical pods leave their node last"
 
     def turn(self):
         """One random thing happens; time passes only when nothing else can."""
@@ -205,6 +212,7 @@ class Sim:
             uid=f"u{self.serial}",
             node=node,
             ready=ready,
+            priority=app.priority,
             phase="Running" if ready else "Pending",
             labels={"app": app.name},
             owner=Owner(app.kind, kinds[app.kind], app.name, app.name),

@@ -20,6 +20,7 @@ APPS = st.builds(
     kind=st.sampled_from(["ReplicaSet", "ReplicaSet", "Job", "DaemonSet"]),
     replicas=st.integers(1, 9),
     budget=st.one_of(st.none(), st.integers(1, 3)),
+    priority=st.sampled_from([0, 0, 2_000_000_000, 2_000_001_000]),
 )
 
 
