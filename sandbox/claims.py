@@ -38,7 +38,13 @@ def availability(client: Client, recorder: Recorder, *, nodes: int) -> list[Clai
             "; ".join(f"{item.kind} {item.subject}: {item.detail}" for item in unexpected)
             or f"{len(ledger.served)} services watched; predicted and seen: {', '.join(foreseen) or 'none'}",
         ),
-        Claim("something was cordoned while we watched", ledger.first_cordon is not None, str(ledger.first_cordon)),
+        Claim(
+            "something was cordoned while we watched",
+            ledger.first_cordon is not None,
+            f"{ledger.first_cordon - recorder.began:.1f} s into the record"
+            if ledger.first_cordon
+            else "no cordon seen",
+        ),
         Claim("ready capacity never fell below the start", lowest >= nodes, f"lowest {lowest} of {nodes} nodes"),
     ]
 

@@ -134,7 +134,9 @@ def _tell(story: Story, sandbox: Sandbox, client: Client, project: Project) -> N
 
 
 def _no_changes(again: Run) -> claims.Claim:
-    return claims.Claim("a second up changes nothing", again.code == 0, again.output.strip().splitlines()[-1])
+    lines = [line.strip() for line in again.output.strip().splitlines()]
+    detail = next((line for line in lines if line.endswith("unchanged")), lines[-1])
+    return claims.Claim("a second up changes nothing", again.code == 0, detail)
 
 
 def _write(story: Story) -> None:
