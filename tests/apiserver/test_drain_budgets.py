@@ -11,21 +11,9 @@ from pulumi_nodepools.drain.classify import SAFE_TO_EVICT
 from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
-from sandbox import binaries
-from sandbox.control_plane import ControlPlane
-from tests.apiserver.drain_case import NODES, Audit, Cluster, node, on, pod_spec
+from tests.apiserver.drain_case import NODES, Audit, node, on, pod_spec
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    plane = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths)
-    plane.start()
-    try:
-        yield Cluster(plane)
-    finally:
-        plane.stop()
 
 
 def nodes_now(cluster, names):

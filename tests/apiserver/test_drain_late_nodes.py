@@ -8,22 +8,10 @@ from pulumi_nodepools.drain.answers import meaning
 from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.errors import DrainBlockedError
 from pulumi_nodepools.names import QUARANTINE_LABEL
-from sandbox import binaries
-from sandbox.control_plane import ControlPlane
-from tests.apiserver.drain_case import NODES, Audit, Cluster, on
+from tests.apiserver.drain_case import NODES, Audit, on
 
 pytestmark = pytest.mark.apiserver
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    plane = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths)
-    plane.start()
-    try:
-        yield Cluster(plane)
-    finally:
-        plane.stop()
 
 
 def held(cluster, pool, *, nodes=1):

@@ -9,21 +9,9 @@ import pytest
 
 from pulumi_nodepools.cluster.lease import LEASES
 from pulumi_nodepools.cluster.record import PoolRecord
-from sandbox import binaries
-from sandbox.control_plane import ControlPlane
-from tests.apiserver.drain_case import NODES, Cluster, on
+from tests.apiserver.drain_case import NODES, on
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    plane = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths)
-    plane.start()
-    try:
-        yield Cluster(plane)
-    finally:
-        plane.stop()
 
 
 @pytest.fixture

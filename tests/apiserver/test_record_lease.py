@@ -11,21 +11,14 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.lease import LEASES, Timing
 from pulumi_nodepools.cluster.record import PoolRecord, all_records
 from pulumi_nodepools.errors import HeldError
-from sandbox import binaries
-from sandbox.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 QUICK = Timing(duration=2.0, renew=0.4)
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    plane = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths)
-    plane.start()
-    try:
-        yield Client.connect(Access(kind="kubeconfig", path=str(plane.kubeconfig)))
-    finally:
-        plane.stop()
+def client(plane):
+    return Client.connect(Access(kind="kubeconfig", path=str(plane.kubeconfig)))
 
 
 def _as(monkeypatch, holder):

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from pulumi_nodepools import names
+from sandbox.control_plane import ControlPlane
 from tests.e2e.conftest import OLD, Cloud
 from tests.sandbox.aws_case import running_aws
 
@@ -20,6 +21,16 @@ def test_destroy_is_refused_with_the_wrong_account_or_cluster(cloud: Cloud, make
     assert "123456789012" in wrong.output
     assert "Traceback" not in wrong.output
     assert cloud.schedulable("safe", OLD) == 2
+    assert cloud.groups("safe")[OLD]["DesiredCapacity"] == 2
+
+    other_cluster = ControlPlane(tmp_path / "other-cluster", cloud.sandbox.tools.paths)
+    other_cluster.start()
+    try:
+        strayed = project.destroy("--skip-preview", env={"KUBECONFIG": str(other_cluster.kubeconfig)}).fails()
+    finally:
+        other_cluster.stop()
+    assert "kube-system has UID" in strayed.output
+    assert cloud.client.cluster_uid in strayed.output
     assert cloud.groups("safe")[OLD]["DesiredCapacity"] == 2
 
     elsewhere = yaml.safe_load(cloud.sandbox.kubeconfig.read_text())

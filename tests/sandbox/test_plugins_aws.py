@@ -20,12 +20,8 @@ from sandbox.plugins.values import UNKNOWN
 GROUP = "aws:autoscaling/group:Group"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 ROLE = "aws:iam/role:Role"
-ASSUME = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-    }
-)
+_ALLOW = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+ASSUME = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW]})
 HOOK = {
     "name": LAUNCH_HOOK["LifecycleHookName"],
     "lifecycleTransition": LAUNCH_HOOK["LifecycleTransition"],

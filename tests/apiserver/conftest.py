@@ -1,0 +1,24 @@
+"""One control plane per test module: budgets, nodes and policies of one module must not meet those of another."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox import binaries
+from sandbox.control_plane import ControlPlane
+from tests.apiserver.drain_case import Cluster
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    running = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(plane: ControlPlane) -> Cluster:
+    return Cluster(plane)
