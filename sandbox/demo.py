@@ -57,6 +57,9 @@ def old_pool(config: Config) -> None:
     drain = config["nodepools:pools"][POOL]["drain"]
     drain.update(batchSoak="0s", barePods="allow", batchSize="25%")
     config["nodepools:pools"][POOL]["gate"] = {"timeout": "5m", "consecutive": 2, "interval": "1s"}
+    config["nodepools:pools"][POOL]["smokeTest"] = "kubectl wait node --for=condition=Ready --timeout=30s " + (
+        "-l nodepools.dev/pool=$NODEPOOLS_POOL,nodepools.dev/version=$NODEPOOLS_VERSION"
+    )
 
 
 def patched_pool(config: Config) -> None:
