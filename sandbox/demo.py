@@ -31,6 +31,10 @@ PATCHED: Config = {
     "osFamily": "el7",
     "kernel": {"arguments": [ci.ARGUMENT], "minimumVersion": "3.10.0-1062.4.1"},
 }
+SMOKE_TEST = (
+    "kubectl wait node --for=condition=Ready --timeout=30s "
+    "-l nodepools.dev/pool=$NODEPOOLS_POOL,nodepools.dev/version=$NODEPOOLS_VERSION"
+)
 RUNS_BEFORE, FAILURES_BEFORE, RUNS_AFTER = 12, 3, 15
 OUTPUT = REPOSITORY / "out" / "demo"
 
@@ -57,9 +61,7 @@ def old_pool(config: Config) -> None:
     drain = config["nodepools:pools"][POOL]["drain"]
     drain.update(batchSoak="0s", barePods="allow", batchSize="25%")
     config["nodepools:pools"][POOL]["gate"] = {"timeout": "5m", "consecutive": 2, "interval": "1s"}
-    config["nodepools:pools"][POOL]["smokeTest"] = "kubectl wait node --for=condition=Ready --timeout=30s " + (
-        "-l nodepools.dev/pool=$NODEPOOLS_POOL,nodepools.dev/version=$NODEPOOLS_VERSION"
-    )
+    config["nodepools:pools"][POOL]["smokeTest"] = SMOKE_TEST
 
 
 def patched_pool(config: Config) -> None:

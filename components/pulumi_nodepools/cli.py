@@ -29,7 +29,7 @@ from pulumi_nodepools.dry_run import look, plan
 from pulumi_nodepools.errors import ConfigError, DrainBlockedError, HeldError, NodePoolsError
 from pulumi_nodepools.hooks import guards
 from pulumi_nodepools.hooks.draining import status_line
-from pulumi_nodepools.selection import Selection, select
+from pulumi_nodepools.selection import Chosen, Selection, select
 from pulumi_nodepools.status import collect, table
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -213,11 +213,22 @@ def _diagnosis(error: NodePoolsError) -> dict[str, Any]:
 
 def _dry_run(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
     chosen = select(client, selection)
-    body = plan(look(client), chosen.matches, settings)
+    body = plan(look(client), chosen.matches, settings, _guard(client, chosen, settings))
     for entry in body["diagnosis"]:
         _say(f"{entry['object']} on {entry['node']}: {entry['reason']}: {entry['message']}".removeprefix(" on : "))
     _say(f"{body['outcome']}: {len(body['nodes'])} nodes, {len(body['evict'])} pods would be evicted")
     return body
+
+
+def _guard(client: Client, chosen: Chosen, settings: DrainSettings) -> Callable[[WorldView], None]:
+    """What a drain by hand must not do either; a dry run asks the same."""
+
+    def guard(world: WorldView) -> None:
+        if chosen.version:
+            guards.refuse_serving(chosen.pool, chosen.version, PoolRecord(client, chosen.pool).load().serving)
+        guards.require_room(world, chosen.matches, settings)
+
+    return guard
 
 
 def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
@@ -227,14 +238,12 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dic
         stack.enter_context(_stopped_by_signals(stop))
         leases = _hold(stack, client, chosen.pools, stop)
 
+        guard = _guard(client, chosen, settings)
+
         def before_batch(world: WorldView) -> None:
             for lease in leases:
                 lease.check()
-            if selection.version:
-                guards.refuse_serving(
-                    selection.pool, selection.version, PoolRecord(client, selection.pool).load().serving
-                )
-            guards.require_room(world, chosen.matches, settings)
+            guard(world)
 
         try:
             report = run_drain(

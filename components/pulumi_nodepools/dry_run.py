@@ -12,7 +12,6 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.drain.classify import classify
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, WorldView
 from pulumi_nodepools.errors import CapacityError
-from pulumi_nodepools.hooks import guards
 
 
 class _Pods(msgspec.Struct):
@@ -30,8 +29,13 @@ def look(client: Client) -> WorldView:
     return WorldView([objects.node_view(raw) for raw in nodes], [objects.pod_view(raw) for raw in pods])
 
 
-def plan(world: WorldView, matches: Callable[[NodeView], bool], settings: DrainSettings) -> dict[str, Any]:
-    """The document of `drain --dry-run`: outcome `drainable` or `blocked`, and why."""
+def plan(
+    world: WorldView,
+    matches: Callable[[NodeView], bool],
+    settings: DrainSettings,
+    guard: Callable[[WorldView], None],
+) -> dict[str, Any]:
+    """The document of `drain --dry-run`: outcome `drainable` or `blocked`, and why. `guard`: the drain's own."""
     names = sorted(node.name for node in world.nodes if matches(node))
     verdicts = [(pod, classify(pod, settings, time.time())) for pod in world.pods if pod.node in set(names)]
     diagnosis = [
@@ -40,9 +44,9 @@ def plan(world: WorldView, matches: Callable[[NodeView], bool], settings: DrainS
         if verdict.action == "block"
     ]
     try:
-        guards.require_room(world, matches, settings)
+        guard(world)
     except CapacityError as error:
-        diagnosis.append(_entry("no-room", "", "", str(error)))
+        diagnosis.append(_entry("refused", "", "", str(error)))
     return {
         "schemaVersion": 1,
         "command": "drain --dry-run",

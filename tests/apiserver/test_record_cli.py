@@ -97,6 +97,9 @@ def test_dry_runs_change_nothing(cluster, run, pool):
     assert planned.returncode == 0, planned.stderr
     document = json.loads(planned.stdout)
     assert (document["outcome"], len(document["nodes"]), len(document["evict"])) == ("drainable", 2, 4)
+    serving = run("drain", "--pool", name, "--version", "v2", "--dry-run", "--output", "json")
+    assert serving.returncode == 2, serving.stderr
+    assert "is the version that serves" in json.loads(serving.stdout)["diagnosis"][0]["message"]
     assert {pod["metadata"]["uid"] for pod in cluster.pods(space)} == before
     assert _cordoned(cluster, name, "v1") == 0
 
