@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 from pulumi_nodepools import cli
+from pulumi_nodepools.cli import draining
+from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 
 
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch):
-    def refuse(_context):
+    def refuse(_access):
         raise AssertionError("the cluster was asked")
 
-    monkeypatch.setattr(cli, "_connect", refuse)
+    monkeypatch.setattr(Client, "connect", refuse)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +44,10 @@ def test_usage_errors_are_one_line_and_exit_1(arguments, words, capsys):
 
 @pytest.mark.parametrize(("error", "code"), [(DrainBlockedError("blocked"), 2), (HeldError("held by x"), 2)])
 def test_a_refusal_is_one_document_with_a_diagnosis(error, code, capsys, monkeypatch):
-    def refuse(_context):
+    def refuse(_access):
         raise error
 
-    monkeypatch.setattr(cli, "_connect", refuse)
+    monkeypatch.setattr(Client, "connect", refuse)
     assert cli.main(["drain", "node-1", "--output", "json"]) == code
     captured = capsys.readouterr()
     document = json.loads(captured.out)
@@ -99,8 +101,8 @@ def test_what_happens_when_time_is_up_and_to_jobs_is_passed_on(monkeypatch):
         seen.append(settings)
         return {"outcome": "drainable"}
 
-    monkeypatch.setattr(cli, "_connect", lambda _context: None)
-    monkeypatch.setattr(cli, "_dry_run", plan)
+    monkeypatch.setattr(Client, "connect", lambda _access: None)
+    monkeypatch.setattr(draining, "_dry_run", plan)
     assert cli.main(["drain", "n", "--dry-run", "--on-timeout", "force", "--jobs", "wait"]) == 0
     assert cli.main(["drain", "n", "--dry-run", "--force"]) == 0
     assert [(one.on_timeout, one.jobs, one.bare_pods) for one in seen] == [

@@ -1,0 +1,152 @@
+"""`nodepools drain`: the hooks' own drain by hand, on any nodes, and what it would do."""
+
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+import typer
+
+from pulumi_nodepools import report as report_files
+from pulumi_nodepools import units
+from pulumi_nodepools.cli import options
+from pulumi_nodepools.cli.answers import reported, say
+from pulumi_nodepools.cli.holding import connect, hold
+from pulumi_nodepools.cli.options import OnTimeout, Output, selection_of
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.drainer import drain as run_drain
+from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.drain.model import DrainSettings, Progress, WorldView
+from pulumi_nodepools.dry_run import look, plan
+from pulumi_nodepools.errors import DrainBlockedError, HeldError
+from pulumi_nodepools.hooks import guards
+from pulumi_nodepools.hooks.draining import status_line
+from pulumi_nodepools.selection import Chosen, Selection, select
+
+
+def drain(
+    nodes: options.Nodes = None,
+    *,
+    pool: options.Pool = "",
+    version: options.Version = "",
+    selector: options.Selector = "",
+    timeout: options.Timeout = "30m",
+    total_timeout: Annotated[str, typer.Option(help="For the whole drain.")] = "6h",
+    on_timeout: options.Late = OnTimeout.fail,
+    batch_size: Annotated[str, typer.Option(help="Nodes at a time: a count or a percentage.")] = "10%",
+    batch_soak: Annotated[str, typer.Option(help="Pause after each batch.")] = "0s",
+    unbudgeted: Annotated[options.Unbudgeted, typer.Option(help="Pods without a budget.")] = options.Unbudgeted.paced,
+    jobs: options.RunningJobs = options.Jobs.evict,
+    delete_emptydir_data: options.LocalData = False,
+    force: options.Bare = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be evicted and what would block.")] = False,
+    output: options.Format = Output.text,
+    context: options.Context = "",
+) -> int:
+    """Move all workloads off nodes under their disruption budgets. The nodes stay cordoned."""
+
+    def act() -> dict[str, Any]:
+        settings = DrainSettings(
+            batch_size=batch_size,
+            node_timeout=units.seconds("--timeout", timeout),
+            total_timeout=units.seconds("--total-timeout", total_timeout),
+            on_timeout=on_timeout.value,
+            batch_soak=units.seconds("--batch-soak", batch_soak),
+            unbudgeted=unbudgeted.value,
+            empty_dir="allow" if delete_emptydir_data else "block",
+            bare_pods="allow" if force else "block",
+            jobs=jobs.value,
+        )
+        selection = selection_of(nodes, pool, version, selector)
+        run = _dry_run if dry_run else _drain
+        return run(connect(context), selection, settings)
+
+    return reported(output, act)
+
+
+def _dry_run(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
+    chosen = select(client, selection)
+    body = plan(look(client), chosen.matches, settings, _guard(client, chosen, settings))
+    for entry in body["diagnosis"]:
+        say(f"{entry['object']} on {entry['node']}: {entry['reason']}: {entry['message']}".removeprefix(" on : "))
+    say(f"{body['outcome']}: {len(body['nodes'])} nodes, {len(body['evict'])} pods would be evicted")
+    return body
+
+
+def _guard(client: Client, chosen: Chosen, settings: DrainSettings) -> Callable[[WorldView], None]:
+    """What a drain by hand must not do either; a dry run asks the same."""
+
+    def guard(world: WorldView) -> None:
+        if chosen.version:
+            guards.refuse_serving(chosen.pool, chosen.version, PoolRecord(client, chosen.pool).load().serving)
+        guards.require_room(world, chosen.matches, settings)
+
+    return guard
+
+
+def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
+    chosen = select(client, selection)
+    stop = threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(_stopped_by_signals(stop))
+        leases = hold(stack, client, chosen.pools, stop)
+        guard = _guard(client, chosen, settings)
+
+        def before_batch(world: WorldView) -> None:
+            for lease in leases:
+                lease.check()
+            guard(world)
+
+        try:
+            report = run_drain(
+                client,
+                nodes=chosen.matches,
+                settings=settings,
+                owner=chosen.owner,
+                before_batch=before_batch,
+                listen=_Teller(),
+                stop=stop,
+            )
+        except DrainBlockedError as error:
+            lost = next((lease.lost for lease in leases if lease.lost), "")
+            if lost:
+                raise HeldError(lost) from error
+            raise
+    body: dict[str, Any] = report.to_json()
+    report_files.save_if_wanted(chosen.owner, body)
+    return body
+
+
+class _Teller:
+    """Says on stderr what changed since the last line, and each diagnosis once."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._told: set[tuple[str, str]] = set()
+
+    def __call__(self, progress: Progress) -> None:
+        for diagnosis in progress.blocked:
+            key = (diagnosis.reason, diagnosis.object)
+            if key not in self._told:
+                self._told.add(key)
+                say(str(diagnosis))
+        line = status_line(progress)
+        if line != self._last:
+            self._last = line
+            say(line)
+
+
+def _stopped_by_signals(stop: threading.Event) -> ExitStack:
+    """For the block, the first ^C or SIGTERM asks the drain to stop cleanly; a second ^C ends the process."""
+    stack = ExitStack()
+
+    def ask(_number: int, _frame: object) -> None:
+        stop.set()
+        say("stopping: nothing new is evicted; press ^C again to end at once")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, ask))
+    return stack
