@@ -23,6 +23,7 @@ from sandbox.certificates import Authority, Pair
 from sandbox.processes import Processes, SandboxError, stop_each
 
 STAGES = Path(__file__).parent / "kwok" / "stages.yaml"
+AUDIT_POLICY = Path(__file__).parent / "audit-policy.yaml"
 SERVICE_RANGE = "10.96.0.0/16"
 # Below the range from which Linux takes ports of outgoing connections, so that none is taken between choice and use.
 PORTS = range(20_000, 32_000)
@@ -33,11 +34,16 @@ PATIENCE = 90.0
 
 
 class ControlPlane:
-    """One control plane in one folder. `binaries` names the executable of each part (see `PARTS`)."""
+    """One control plane in one folder. `binaries` names the executable of each part (see `PARTS`).
 
-    def __init__(self, root: Path, binaries: Mapping[str, Path]) -> None:
+    With `audit` the API server writes down what is asked about pods and nodes (audit-policy.yaml) in `audit_log`.
+    """
+
+    def __init__(self, root: Path, binaries: Mapping[str, Path], *, audit: bool = False) -> None:
         self.root = root
         self.kubeconfig = root / "kubeconfig"
+        self.audit_log = root / "logs" / "audit.log"
+        self._audit = audit
         self._binaries = binaries
         self._folder = root / "control-plane"
         self._processes = Processes(root)
@@ -157,8 +163,10 @@ class ControlPlane:
 
     def _api_arguments(self, ports: Mapping[str, int], server: Pair, tokens: Pair) -> list[str]:
         authority = self._authority.pair.certificate
+        audit = {"audit-policy-file": AUDIT_POLICY, "audit-log-path": self.audit_log} if self._audit else {}
         return _flags(
-            {
+            audit
+            | {
                 "etcd-servers": f"https://127.0.0.1:{ports['etcd']}",
                 "etcd-cafile": authority,
                 "etcd-certfile": server.certificate,

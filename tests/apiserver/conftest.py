@@ -11,7 +11,7 @@ from tests.apiserver.drain_case import Cluster
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    running = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths)
+    running = ControlPlane(tmp_path_factory.mktemp("plane"), binaries.locate().paths, audit=True)
     running.start()
     try:
         yield running
@@ -22,3 +22,11 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module")
 def cluster(plane: ControlPlane) -> Cluster:
     return Cluster(plane)
+
+
+@pytest.fixture(autouse=True)
+def nothing_forbidden_was_asked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test: what no drain may ever ask, by the server's own log."""
+    yield
+    if "cluster" in request.fixturenames:
+        assert request.getfixturevalue("cluster").requests.violations() == []

@@ -6,12 +6,14 @@ The audit is a watch of its own: what happened is read from it, never from the d
 import json
 import threading
 import time
+from contextlib import nullcontext
 from itertools import count
 
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import drain
 from pulumi_nodepools.drain.model import DrainSettings
+from tests.apiserver.request_log import RequestLog
 
 _NUMBERS = count(1)
 NODES = "/api/v1/nodes"
@@ -23,6 +25,7 @@ class Cluster:
     def __init__(self, plane):
         self.plane = plane
         self.client = Client.connect(Access(kind="kubeconfig", path=str(plane.kubeconfig)))
+        self.requests = RequestLog(plane.audit_log)
 
     def request(self, method, path, body=None, *, expect=(200, 201, 202)):
         status, answer = self.plane.request(method, path, body)
@@ -80,15 +83,17 @@ class Cluster:
             threading.Event().wait(0.1)
 
     def drain(self, pool, *, guard=None, listen=None, stop=None, owner=None, **settings):
-        return drain(
-            self.client,
-            nodes=lambda view: view.labels.get("pool") == pool,
-            settings=DrainSettings(**{"batch_size": "100%", "node_timeout": 60, "total_timeout": 90} | settings),
-            owner=owner or f"test/{pool}",
-            before_batch=guard or (lambda world: None),
-            listen=listen or (lambda progress: None),
-            stop=stop,
-        )
+        chosen = DrainSettings(**{"batch_size": "100%", "node_timeout": 60, "total_timeout": 90} | settings)
+        with self.requests.forcing() if chosen.on_timeout == "force" else nullcontext():
+            return drain(
+                self.client,
+                nodes=lambda view: view.labels.get("pool") == pool,
+                settings=chosen,
+                owner=owner or f"test/{pool}",
+                before_batch=guard or (lambda world: None),
+                listen=listen or (lambda progress: None),
+                stop=stop,
+            )
 
 
 class Audit:
