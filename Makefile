@@ -61,7 +61,8 @@ e2e: setup binaries ## The real engine against the whole sandbox
 chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
 	$(PY) -m pytest -m chaos
 
-bench: setup ## Measure how a drain grows with the cluster; out/bench/*.json
+bench: setup binaries ## Our drain beside kubectl's and raw evictions, and how it grows; out/bench/*.json (10 minutes)
+	$(PY) -m tests.bench.drain_speed
 	$(PY) tests/bench/drain_scale.py
 
 test: check setup binaries ## Checks and the default tiers: unit, components, policies, the sandbox's own parts
