@@ -4,8 +4,8 @@
 until the last pod is gone. It waits neither for replacements nor for anything else.
 """
 
-import json
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -18,6 +18,8 @@ from typing import Any
 
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.watch import RESOURCES, Ready, Watcher
+from pulumi_nodepools.drain.events import Gone, Relisted
 
 _THREADS = 32
 
@@ -43,20 +45,22 @@ class Run:
 def floor(kubeconfig: Path, pods: Sequence[dict[str, Any]]) -> Run:
     """Raw evictions, until all are gone."""
     client = Client(Access(kind="kubeconfig", path=str(kubeconfig)), timeout=60)
-    left = {pod["metadata"]["uid"] for pod in pods}
-    version = client.get("/api/v1/pods", limit=1)["metadata"]["resourceVersion"]
+    left, events = {pod["metadata"]["uid"] for pod in pods}, queue.SimpleQueue[Any]()
+    watcher = Watcher(client, RESOURCES[0], events.put)
+    watcher.start()
+    while not isinstance(events.get(timeout=60), Ready):
+        pass
     began = time.monotonic()
     with ThreadPoolExecutor(_THREADS) as threads:
         for pod in pods:
             threads.submit(_evict, client, pod["metadata"])
-        for line in client.watch_lines("/api/v1/pods", resource_version=version, timeout_seconds=280):
-            event = json.loads(line)
-            if event["type"] == "DELETED":
-                left.discard(event["object"]["metadata"]["uid"])
-            if not left:
-                break
-    if left:
-        raise RuntimeError(f"{len(left)} pods were not gone when the watch ended")
+        while left:
+            event = events.get(timeout=120)
+            if isinstance(event, Gone):
+                left.discard(event.key)
+            elif isinstance(event, Relisted):
+                left &= event.keys
+    watcher.close()
     return Run("floor", time.monotonic() - began)
 
 
