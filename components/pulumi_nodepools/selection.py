@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.record import all_records
 from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.errors import ApiError, ConfigError
 from pulumi_nodepools.hooks.members import labelled
@@ -47,6 +48,18 @@ def select(client: Client, selection: Selection) -> Chosen:
     found = _named(client, selection.nodes) if selection.nodes else _selected(client, selection.selector)
     pools = sorted({pool or UNMANAGED for pool in found.values()})
     return Chosen(frozenset(found), tuple(pools), "manual/drain")
+
+
+def pools_of(client: Client, selection: Selection) -> tuple[str, ...]:
+    """The pools whose drains move these nodes: one by its name, or those of the nodes; ConfigError if there is none."""
+    if not selection.pool:
+        return select(client, selection).pools
+    known = client.get("/api/v1/nodes", labelSelector=f"{POOL_LABEL}={selection.pool}", limit=1)["items"]
+    if not known and selection.pool not in {record.pool for record in all_records(client)}:
+        raise ConfigError(
+            f"pool {selection.pool!r} has neither nodes nor a record here; `nodepools status` lists pools"
+        )
+    return (selection.pool,)
 
 
 def _selected(client: Client, selector: str) -> dict[str, str]:

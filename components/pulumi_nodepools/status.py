@@ -10,6 +10,8 @@ from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.place import list_nodes
 from pulumi_nodepools.names import POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
 
+_WORDS = ("phase", "holder", "request")
+
 
 def collect(client: Client) -> dict[str, Any]:
     """Every pool that has nodes or a record, with its versions."""
@@ -27,14 +29,14 @@ def collect(client: Client) -> dict[str, Any]:
 
 def table(status: Mapping[str, Any]) -> str:
     """The same for humans, one line per version."""
-    lines = [("POOL", "VERSION", "NODES", "READY", "SCHEDULABLE", "PROVED", "SERVING", "FROZEN", "PHASE", "HELD BY")]
+    lines = [
+        ("POOL", "VERSION", "NODES", "READY", "SCHEDULABLE", "PROVED", "SERVING", "FROZEN", "PHASE", "HELD BY", "ASKED")
+    ]
     for pool in status["pools"]:
         for version in pool["versions"]:
             numbers = (str(version[key]) for key in ("nodes", "ready", "schedulable", "validated"))
             marks = ("yes" if version[key] else "-" for key in ("serving", "frozen"))
-            lines.append(
-                (pool["pool"], version["version"], *numbers, *marks, pool["phase"] or "-", pool["holder"] or "-")
-            )
+            lines.append((pool["pool"], version["version"], *numbers, *marks, *(pool[key] or "-" for key in _WORDS)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -45,11 +47,13 @@ def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dic
     # A group that is only kept from shrinking has nothing suspended: it is not frozen.
     frozen = {was.version for was in record.frozen.values() if was.suspended}
     serving = {record.serving} if record.serving else set()
+    holder = PoolRecord(client, record.pool).holder()
     return {
         "pool": record.pool,
         "serving": record.serving,
         "phase": record.phase,
-        "holder": PoolRecord(client, record.pool).holder(),
+        "holder": holder,
+        "request": str(record.request) if record.request and record.request.holder in ("", holder) else "",
         "versions": [
             {
                 "version": version,

@@ -1,14 +1,14 @@
 """The operator's commands as processes against the real API server: exit codes, streams, and what they leave."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from pulumi_nodepools.cluster.lease import LEASES
 from pulumi_nodepools.cluster.record import PoolRecord
+from tests.apiserver import cli_case
 from tests.apiserver.drain_case import NODES, on
 
 pytestmark = pytest.mark.apiserver
@@ -16,12 +16,7 @@ pytestmark = pytest.mark.apiserver
 
 @pytest.fixture
 def run(cluster):
-    def run(*arguments):
-        env = {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(cluster.plane.kubeconfig)}
-        command = [sys.executable, "-m", "pulumi_nodepools.cli", *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=100, env=env)
-
-    return run
+    return partial(cli_case.run, cluster)
 
 
 @pytest.fixture

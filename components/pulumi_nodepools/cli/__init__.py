@@ -10,6 +10,7 @@ import typer
 import typer.main
 
 from pulumi_nodepools.cli.answers import UsageError, say
+from pulumi_nodepools.cli.asking import pause, resume, stop
 from pulumi_nodepools.cli.draining import drain
 from pulumi_nodepools.cli.looking import status
 from pulumi_nodepools.cli.rendering import render_user_data
@@ -26,6 +27,9 @@ def nodepools() -> None:
 
 app.command()(drain)
 app.command()(uncordon)
+app.command()(pause)
+app.command()(resume)
+app.command()(stop)
 app.command()(status)
 app.command("render-user-data")(render_user_data)
 

@@ -107,6 +107,7 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dic
                 before_batch=before_batch,
                 listen=_Teller(),
                 stop=stop,
+                records=[PoolRecord(client, held) for held in chosen.pools],
             )
         except DrainBlockedError as error:
             lost = next((lease.lost for lease in leases if lease.lost), "")

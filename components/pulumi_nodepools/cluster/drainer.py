@@ -7,14 +7,17 @@ budgets, pacing and deadlines.
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pulumi_nodepools.cluster import eviction
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.cluster.requests import RequestWatcher
 from pulumi_nodepools.cluster.watch import RESOURCES, Failed, Ready, Watcher
+from pulumi_nodepools.cluster.workers import Workers
 from pulumi_nodepools.drain.events import (
     Action,
     AskGuard,
@@ -65,10 +68,12 @@ def drain(
     before_batch: Callable[[WorldView], None],
     listen: Callable[[Progress], None],
     stop: threading.Event | None = None,
+    records: Sequence[PoolRecord] = (),
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
     `before_batch` runs before the first cordon and before each batch and stops the drain by raising. Raises
+    What somebody asks in one of the `records` (pause, resume, stop) is done within seconds. Raises
     DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are missing.
     It can be run again at any time: it goes on where the cluster says that it was.
     """
@@ -78,7 +83,7 @@ def drain(
             "changed. Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack forces), or use fail"
         )
     state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time())
-    return _Run(client, state, before_batch, listen, stop).run()
+    return _Run(client, state, before_batch, listen, stop=stop, records=records).run()
 
 
 class _Run:
@@ -88,7 +93,9 @@ class _Run:
         state: State,
         before_batch: Callable[[WorldView], None],
         listen: Callable[[Progress], None],
+        *,
         stop: threading.Event | None,
+        records: Sequence[PoolRecord],
     ) -> None:
         self._client = client
         self._before_batch = before_batch
@@ -96,8 +103,10 @@ class _Run:
         self._stop = stop
         self._inbox: queue.SimpleQueue[_Input] = queue.SimpleQueue()
         self._state = state
-        self._workers = _Workers(_WORKERS)
-        self._watchers = [Watcher(client, resource, self._inbox.put) for resource in RESOURCES]
+        self._workers = Workers(_WORKERS)
+        watchers = [Watcher(client, resource, self._inbox.put) for resource in RESOURCES]
+        self._requests = RequestWatcher(records, self._inbox.put)
+        self._threads: list[Watcher | RequestWatcher] = [self._requests, *watchers]
         self._unready = {resource.name for resource in RESOURCES}
         self._events: list[tuple[float, DrainEvent]] = []
         self._calls_before = client.api_calls
@@ -107,16 +116,17 @@ class _Run:
         self._diagnose_at = 0.0
 
     def run(self) -> DrainReport:
-        for watcher in self._watchers:
-            watcher.start()
+        self._requests.look()
+        for thread in self._threads:
+            thread.start()
         try:
             while not self._state.finish:
                 self._turn()
         except NodePoolsError as error:
             raise _with_report(error, self._report(str(error))) from None
         finally:
-            for watcher in self._watchers:
-                watcher.close()
+            for thread in self._threads:
+                thread.close()
             self._workers.close()
         return self._concluded(self._state.finish)
 
@@ -268,31 +278,3 @@ def _explained(finish: Finish, report: DrainReport) -> str:
 def _distinct(diagnoses: tuple[Diagnosis, ...]) -> list[Diagnosis]:
     """The pods that merely wait come last: what holds them is above them."""
     return sorted(diagnoses, key=lambda entry: entry.reason == "waiting")
-
-
-class _Workers:
-    """Threads that end with the process: a deadline must not wait for a request that hangs."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._threads = 0
-        self._idle = threading.Semaphore(0)
-        self._closed = threading.Event()
-
-    def do(self, task: Callable[[], None]) -> None:
-        if not self._idle.acquire(blocking=False) and self._threads < self._most:
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"drain-{self._threads}", daemon=True).start()
-        self._tasks.put(task)
-
-    def _work(self) -> None:
-        # What was still queued when the drain ended is dropped: the Lease may be somebody else's by then.
-        while (task := self._tasks.get()) is not None and not self._closed.is_set():
-            task()
-            self._idle.release()
-
-    def close(self) -> None:
-        self._closed.set()
-        for _ in range(self._threads):
-            self._tasks.put(None)

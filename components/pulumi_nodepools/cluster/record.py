@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from pulumi_nodepools.cluster import lease
 from pulumi_nodepools.cluster.client import Client
@@ -36,6 +36,20 @@ class Frozen:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What somebody asked of the pool's drains: every one waits until that is taken back, or one run stops."""
+
+    kind: Literal["pause", "stop"]
+    by: str
+    at: str
+    holder: str = ""
+    """The run that is to stop: a later one is not meant."""
+
+    def __str__(self) -> str:
+        return f"{self.by} asked to {self.kind} at {self.at}"
+
+
+@dataclass(frozen=True)
 class Record:
     """One pool's record. Unknown keys written by a newer release survive in `extra`."""
 
@@ -46,6 +60,7 @@ class Record:
     phase: str = ""
     frozen: Mapping[str, Frozen] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    request: Request | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -59,6 +74,7 @@ class Record:
             "phase": self.phase,
             "frozen": {name: {**vars(was), "suspended": list(was.suspended)} for name, was in self.frozen.items()},
             "evidence": dict(self.evidence),
+            "request": vars(self.request) if self.request else None,
         }
         return json.dumps(body, sort_keys=True, indent=1)
 
@@ -71,7 +87,7 @@ class Record:
                 f"the record of pool {pool} ({RECORD_NAMESPACE}/{record_name(pool)}) has schema {raw['schema']}, this "
                 f"release reads up to {SCHEMA}: upgrade pulumi-nodepools"
             )
-        known = {"schema", "pool", "serving", "servingGroups", "phase", "frozen", "evidence"}
+        known = {"schema", "pool", "serving", "servingGroups", "phase", "frozen", "evidence", "request"}
         return cls(
             pool=pool,
             serving=raw.get("serving"),
@@ -79,6 +95,7 @@ class Record:
             phase=raw.get("phase", ""),
             frozen={name: _frozen(was) for name, was in raw.get("frozen", {}).items()},
             evidence=raw.get("evidence", {}),
+            request=Request(**raw["request"]) if raw.get("request") else None,
             extra={key: value for key, value in raw.items() if key not in known},
         )
 

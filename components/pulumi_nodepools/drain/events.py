@@ -77,6 +77,18 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody wants the drain to stand still: nothing is cordoned or evicted, and timeouts of nodes stand too."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Nobody wants that any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchLost:
     """Nothing is heard of a kind of object any more."""
 
@@ -90,7 +102,21 @@ class WatchBack:
     kind: Kind
 
 
-Event = Seen | Gone | Relisted | Synced | GuardPassed | Patched | Answered | Tick | Stop | WatchLost | WatchBack
+Event = (
+    Seen
+    | Gone
+    | Relisted
+    | Synced
+    | GuardPassed
+    | Patched
+    | Answered
+    | Tick
+    | Stop
+    | Pause
+    | Resume
+    | WatchLost
+    | WatchBack
+)
 
 
 @dataclass(frozen=True, slots=True)

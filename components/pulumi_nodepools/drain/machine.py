@@ -8,6 +8,7 @@ so a drain that was killed continues by starting again. Carrying actions out is 
 import heapq
 from collections.abc import Callable
 
+from pulumi_nodepools.drain import pausing
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import (
     Action,
@@ -19,7 +20,9 @@ from pulumi_nodepools.drain.events import (
     Gone,
     GuardPassed,
     Patched,
+    Pause,
     Relisted,
+    Resume,
     Say,
     Seen,
     Stop,
@@ -35,12 +38,6 @@ from pulumi_nodepools.drain.overdue import mark, marked, overdue
 from pulumi_nodepools.drain.state import Phase, State
 from pulumi_nodepools.names import QUARANTINE_LABEL
 from pulumi_nodepools.units import share
-
-BLIND = 5.0
-"""Evictions pause once pods or budgets were not heard of for so long: pacing and budgets would be guesses."""
-_CATCH_UP = 1.0
-"""So long after a watch is back, what was missed meanwhile has been told."""
-_NEEDED = ("pods", "budgets")
 
 
 def step(state: State, event: Event, now: float) -> list[Action]:
@@ -129,18 +126,6 @@ def _tick(state: State, _: Tick, now: float) -> None:
                 judge(state, pod, now, fresh=False)
 
 
-def _watch_lost(state: State, event: WatchLost, now: float) -> None:
-    if event.kind in _NEEDED and state.lost.setdefault(event.kind, now) == now:
-        state.at(now + BLIND)
-
-
-def _watch_back(state: State, event: WatchBack, now: float) -> None:
-    since = state.lost.pop(event.kind, now)
-    if now >= since + BLIND:
-        state.sees_at = now + _CATCH_UP
-        state.at(state.sees_at)
-
-
 _HANDLERS: dict[type, Callable[..., None]] = {
     Seen: seen,
     Gone: gone,
@@ -151,8 +136,10 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Answered: _answered,
     Stop: _stop,
     Tick: _tick,
-    WatchLost: _watch_lost,
-    WatchBack: _watch_back,
+    Pause: pausing.pause,
+    Resume: pausing.resume,
+    WatchLost: pausing.watch_lost,
+    WatchBack: pausing.watch_back,
 }
 
 
@@ -164,7 +151,9 @@ def _advance(state: State, now: float) -> None:
         limit = state.settings.total_timeout
         _end_blocked(state, f"the total timeout of {limit:g} s ran out", state.blocked(now), now)
         return
-    _look_for_blindness(state, now)
+    pausing.look_for_blindness(state, now)
+    if state.held:
+        return
     if state.phase != "guard" or state.guard_for != "taint":
         _keep_cordoned(state, now)
     before = None
@@ -210,7 +199,7 @@ def _in_cordon(state: State, now: float) -> None:
 def _in_time(state: State, now: float) -> None:
     """Nodes that cannot be tainted or cordoned must not be waited for in silence."""
     limit = state.settings.node_timeout
-    if now >= state.phases[-1][1] + limit:
+    if now >= pausing.until(state, state.phases[-1][1], now):
         names = ", ".join(sorted(state.nodes.lacking))
         _end_blocked(state, f"{names} could not be tainted and cordoned in {limit:g} s", state.blocked(now), now)
 
@@ -250,20 +239,6 @@ def _in_batch(state: State, now: float) -> None:
         _enter(state, "gate", now)
 
 
-def _look_for_blindness(state: State, now: float) -> None:
-    """What is known of pods and budgets must be fresh, or nothing new is evicted."""
-    lost = sorted(kind for kind, since in state.lost.items() if now >= since + BLIND)
-    paused = bool(lost) or now < state.sees_at
-    if paused and not state.paused:
-        message = (
-            f"no news of {' and '.join(lost)} for {BLIND:g} s: nothing new is evicted until they are watched again"
-        )
-        state.actions.append(Say("paused", "", message))
-    elif state.paused and not paused:
-        state.actions.append(Say("resumed", "", "pods and budgets are watched again: evictions go on"))
-    state.paused = paused
-
-
 def _deadline_passed(state: State, now: float) -> bool:
     """Deal with the nodes whose time is up; True if that ends the drain."""
     late = sorted(name for name, end in _ends(state, now).items() if end <= now)
@@ -280,9 +255,10 @@ def _deadline_passed(state: State, now: float) -> bool:
 
 
 def _ends(state: State, now: float) -> dict[str, float]:
-    limit = state.settings.node_timeout
     return {
-        name: track.until if track.until is not None else (now if track.started is None else track.started) + limit
+        name: track.until
+        if track.until is not None
+        else pausing.until(state, now if track.started is None else track.started, now)
         for name, track in state.nodes.active.items()
     }
 
@@ -293,7 +269,7 @@ def _in_gate(state: State, now: float) -> None:
         _enter(state, "batch", now)
     elif not state.workloads.lagging:
         _after_gate(state, now)
-    elif now >= state.gate_since + state.settings.node_timeout:
+    elif now >= pausing.until(state, state.gate_since, now):
         limit = state.settings.node_timeout
         _end_blocked(
             state, f"workloads were not back {limit:g} s after their nodes were empty", state.blocked(now), now

@@ -51,6 +51,10 @@ class State:
         """When what was missed by a lost watch has been caught up with."""
         self.paused = False
         """Nothing new is evicted: too little is known."""
+        self.held = ""
+        """Who asked the drain to stand still, and when; empty if nobody did."""
+        self.holds: list[tuple[float, float | None]] = []
+        """When it stood still, from and to."""
         self.timers: list[float] = [now + settings.total_timeout]
         self.actions: list[Action] = []
 
@@ -67,7 +71,7 @@ class State:
         """The time of the next Tick that is needed even if nothing happens before."""
         times = [self.timers[0]] if self.timers else []
         later = self.evictions.wake()
-        if self.phase == "batch" and later is not None and not self.paused:
+        if self.phase == "batch" and later is not None and not self.paused and not self.held:
             times.append(later)
         return min(times) if times else None
 
@@ -75,6 +79,7 @@ class State:
         """A diagnosis for each pod on active nodes that has not moved for `after` seconds."""
         found = self._unpatched(after) if self.phase in ("taint", "cordon") else []
         found += self._unseen() if self.paused else []
+        found += self._held() if self.held else []
         found += [] if after else self._skipped(now, limit)
         for track in self.nodes.active.values():
             if track.started is None or now - track.started < after:
@@ -93,6 +98,10 @@ class State:
             found.append(Diagnosis("node-skipped", f"node {track.name}", track.name, message, fix, numbers))
             found.extend(islice(self._explain(track, now), max(0, limit - len(found))))
         return found
+
+    def _held(self) -> list[Diagnosis]:
+        fix = "`nodepools resume` lets it go on, `nodepools stop` ends it"
+        return [Diagnosis("paused", f"drain of {self.nodes.owner}", "", f"{self.held}; nothing is started", fix)]
 
     def _unseen(self) -> list[Diagnosis]:
         kinds = " and ".join(sorted(self.lost)) or "pods and budgets"

@@ -75,6 +75,7 @@ class _Drain:
                 before_batch=self._before_batch,
                 listen=self._listen,
                 stop=self.stop,
+                records=[self.record],
             )
         except NodePoolsError as error:
             self._save(getattr(error, "report", None))

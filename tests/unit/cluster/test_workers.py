@@ -2,11 +2,11 @@
 
 import threading
 
-from pulumi_nodepools.cluster.drainer import _Workers
+from pulumi_nodepools.cluster.workers import Workers
 
 
 def test_what_is_still_queued_at_the_end_is_never_sent() -> None:
-    workers, sending, answer, sent = _Workers(1), threading.Event(), threading.Event(), []
+    workers, sending, answer, sent = Workers(1), threading.Event(), threading.Event(), []
 
     def slow() -> None:
         sending.set()
