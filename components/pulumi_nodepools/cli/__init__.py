@@ -1,7 +1,7 @@
 """The operator's commands: the hooks' own drain by hand, what the pools look like, and the way back.
 
-Exit codes: 0 done, 2 blocked, timed out or held by another run, 1 every other error, usage included. Progress and
-diagnoses go to stderr as they happen; with `--output json` stdout gets exactly one JSON document.
+Exit codes: 0 done, 2 blocked, timed out, held by another run or signatures found, 1 every other error, usage included.
+Progress and diagnoses go to stderr as they happen; with `--output json` stdout gets exactly one JSON document.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from pulumi_nodepools.cli.asking import pause, resume, stop
 from pulumi_nodepools.cli.draining import drain
 from pulumi_nodepools.cli.looking import status
 from pulumi_nodepools.cli.rendering import render_user_data
+from pulumi_nodepools.cli.scanning import soak
 from pulumi_nodepools.cli.uncordoning import uncordon
 from pulumi_nodepools.errors import NodePoolsError
 
@@ -32,6 +33,7 @@ app.command()(resume)
 app.command()(stop)
 app.command()(status)
 app.command("render-user-data")(render_user_data)
+app.add_typer(soak, name="soak")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

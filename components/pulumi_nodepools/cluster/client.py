@@ -202,6 +202,21 @@ class Client:
         finally:
             answer.close()
 
+    def stream(self, path: str, *, timeout: float = _SILENCE, **query: Any) -> Generator[bytes, None, None]:
+        """The body of a text of any length, in chunks; `timeout` is the longest silence, in seconds.
+
+        A refusal raises like `get`, a transport that breaks off ClusterUnreachableError.
+        """
+        answer = self._send(_Request("GET", path, query, None, "*/*", timeout), "get", stream=True)
+        try:
+            if answer.status >= 400:
+                self._raise_for_status("GET", path, Response(answer.status, answer.headers, answer.data))
+            yield from answer.stream()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ClusterUnreachableError(f"GET {path} at {self._session.host} broke off: {error}") from None
+        finally:
+            answer.close()
+
     def can_i(self, verb: str, resource: str, *, group: str = "", subresource: str = "", namespace: str = "") -> bool:
         """Whether these credentials may do `verb` on `resource`, as the server's own authorizer says."""
         attributes = {

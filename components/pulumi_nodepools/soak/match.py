@@ -77,10 +77,16 @@ def _hit(name: str, signature: Signature, line: Line) -> Hit:
         set=name,
         signature=signature.id,
         weight=signature.weight,
-        line=line.text.strip()[:LINE_LIMIT],
+        line=_shown(line.text),
         node=line.node,
         at=line.at,
         source=line.source,
         raised=signature.raised,
         anchor=signature.anchor,
     )
+
+
+def _shown(text: str) -> str:
+    """What is kept of a line; control characters would speak to the terminal that shows it."""
+    text = text.strip()[:LINE_LIMIT].replace("\t", " ")
+    return "".join(char if char.isprintable() else "?" for char in text)
