@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 POLICY_STAMP := $(POLICY_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos boot-tools boot-test lock binaries \
+.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos boot-tools boot-test lock policy-docs binaries \
 	sandbox-up sandbox-down sandbox-status clean
 
 help: ## List the targets
@@ -67,6 +67,9 @@ bench: setup binaries ## Our drain beside kubectl's and raw evictions, and how i
 
 test: check setup binaries ## Checks and the default tiers: unit, components, policies, the sandbox's own parts
 	$(PY) -m pytest -m "not apiserver and not e2e and not chaos and not boot"
+
+policy-docs: $(STAMP) ## Write the rules' part of docs/policies.md again
+	$(PY) policies/document.py docs/policies.md
 
 boot-tools: ## Install what the boot test needs (Debian packages; as root)
 	tests/boot/tools.sh install

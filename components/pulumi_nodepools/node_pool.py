@@ -152,11 +152,8 @@ class NodePool(pulumi.ComponentResource):
             max_size=size.max,
             desired_capacity=size.desired,
             vpc_zone_identifiers=list(subnets),
-            # A number: "$Latest" would hide a change from the preview and launch what nobody has tested.
-            launch_template={
-                "id": template.id,
-                "version": template.latest_version.apply(lambda number: str(int(number))),
-            },
+            # The only version there is: a template never changes. "$Latest" would launch what others add by hand.
+            launch_template={"id": template.id, "version": "1"},
             initial_lifecycle_hooks=[
                 {
                     "name": names.LAUNCH_HOOK,
@@ -198,6 +195,8 @@ def _known(args: NodePoolArgs) -> dict[str, Any]:
         "kernelArguments": list(nodes.kernel_arguments),
         "minimumKernelVersion": nodes.minimum_kernel or "",
         "zones": nodes.zones,
+        "labels": dict(nodes.labels),
+        "taints": list(nodes.taints),
     }
 
 

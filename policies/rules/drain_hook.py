@@ -7,21 +7,17 @@ terminates. Whether the hook drains well is left to the hook and its tests.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .rule import UNKNOWN, Finding, Resource, StackRule, Unknown, truth
-
-GROUP = "aws:autoscaling/group:Group"
-HOOK = "pulumi-python:dynamic/nodepools:DrainHook"
-POOL_TAG = "nodepools.dev/pool"
+from .rule import UNKNOWN, Finding, Resource, Severity, StackRule
+from .subjects import GROUP, HOOK, every, in_scope
 
 
 def check(resources: Sequence[Resource], config: Mapping[str, Any]) -> Iterator[Finding]:
     """Findings for groups without a hook; `config.allGroups` extends the rule from tagged groups to every group."""
     guarded = {urn for resource in resources if resource.type == HOOK for urn in resource.dependencies}
-    every = truth(config.get("allGroups"))
     for group in resources:
         if group.type != GROUP or group.urn in guarded:
             continue
-        ours = every or _has_pool_tag(group.props)
+        ours = in_scope(group, config)
         if ours is UNKNOWN:
             yield Finding(
                 f"cannot judge group {group.name!r} yet: its tags are unknown before the update, "
@@ -37,29 +33,17 @@ def check(resources: Sequence[Resource], config: Mapping[str, Any]) -> Iterator[
             )
 
 
-def _has_pool_tag(props: Mapping[str, Any]) -> bool | Unknown:
-    tags = props.get("tags")
-    if isinstance(tags, Mapping):  # as tagsAll and older SDKs write them
-        return POOL_TAG in tags
-    if not isinstance(tags, list | tuple):
-        return UNKNOWN if tags is UNKNOWN else False
-    keys = [tag.get("key") if isinstance(tag, Mapping) else tag for tag in tags]
-    if POOL_TAG in keys:
-        return True
-    return UNKNOWN if UNKNOWN in keys else False
-
-
-RULE = StackRule(
-    name="nodepools-group-drain-hook",
-    description="Every Auto Scaling group of a node pool has a DrainHook that depends on it.",
-    types=frozenset({GROUP, HOOK}),
-    fix="Create the group through NodePool, or add a DrainHook with depends_on=[group].",
-    config={
-        "allGroups": {
-            "type": ["boolean", "string"],
-            "default": False,
-            "description": f"Judge every Auto Scaling group of the stack, not only those with the tag {POOL_TAG}.",
-        },
-    },
-    check=check,
+RULES = (
+    StackRule(
+        name="nodepools-group-drain-hook",
+        description="Every Auto Scaling group of a node pool has a DrainHook that depends on it.",
+        why="Pulumi would delete the group while its pods run; they go without eviction, budgets or grace.",
+        fix="Create the group through NodePool, or add a DrainHook with depends_on=[group].",
+        example='DrainHook("worker-drain", props, pulumi.ResourceOptions(depends_on=[group]))',
+        link="https://www.pulumi.com/docs/iac/concepts/resources/options/dependson/",
+        severity=Severity.CRITICAL,
+        types=frozenset({GROUP, HOOK}),
+        config=every(GROUP),
+        check=check,
+    ),
 )

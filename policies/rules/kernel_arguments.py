@@ -1,24 +1,24 @@
 """A pool's required kernel arguments are gated: a node that booted without one of them can never join.
 
-Two questions. Does an EL7 pool ask for `cgroup.memory=nokmem` at all (its kernel leaks memory without it)? And does
-the launch template carry, in its boothook, the drop-in `ConditionKernelCommandLine=<argument>` for each argument that
-the pool requires? What is required stands on the NodePool component, whose properties are known in preview even when
-the user data is not. Whether the boothook sets the argument well is left to the boot tests: with the gate in place
-the worst it can do is a node that never joins.
+Does the launch template carry, in its boothook, the drop-in `ConditionKernelCommandLine=<argument>` for each argument
+that the pool requires? What is required stands on the NodePool component, whose properties are known in preview even
+when the user data is not; whether the right ones are required is `kernel`'s question. Whether the boothook sets the
+argument well is left to the boot tests: with the gate in place the worst it can do is a node that never joins.
+Bottlerocket and Flatcar have no boothook: their own settings must name the argument (see `_document_gates`).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .rule import UNKNOWN, Finding, Resource, ResourceRule, Unknown, strings
+from .documents import bottlerocket, ignition
+from .rule import UNKNOWN, Finding, Resource, ResourceRule, Severity, Unknown
+from .subjects import POOL, TEMPLATE, made_by_pool
 from .user_data import BOOTHOOK, Part, Problem, decode
+from .values import inner, items, strings, truth
 
-POOL = "nodepools:aws:NodePool"
-TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 ARGUMENTS_TAG = "nodepools.dev/kernel-arguments"
 """A launch template that no NodePool made may declare what it requires in this tag, separated by blanks."""
-NOKMEM = "cgroup.memory=nokmem"
 KUBELET = ("kubelet.service",)
 JOIN_UNITS = {
     "al2023": ("nodeadm-run.service", *KUBELET),
@@ -33,44 +33,10 @@ _ANY_DROP_IN = re.compile(r"\$\{?\w+\}?\.d\b")
 _QUOTES = "\"'`;()\\"
 
 
-def check(resource: Resource, seen: Mapping[str, Resource], config: Mapping[str, Any]) -> Iterator[Finding]:
-    """Findings for a NodePool component or for a launch template."""
-    if resource.type == POOL:
-        yield from _check_pool(resource, config)
-    else:
+def check(resource: Resource, seen: Mapping[str, Resource], _config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Findings for a launch template. NodePools are only looked at for what they require."""
+    if resource.type == TEMPLATE:
         yield from _check_template(resource, seen)
-
-
-def _check_pool(pool: Resource, config: Mapping[str, Any]) -> Iterator[Finding]:
-    family = pool.props.get("osFamily")
-    if family is UNKNOWN or family is None:
-        yield _unjudged(pool, "its operating system family (osFamily) is not known")
-        return
-    if str(family).lower() != "el7":
-        return
-    declared = strings(pool.props.get("kernelArguments"))
-    if declared is UNKNOWN:
-        yield _unjudged(pool, "its kernel arguments (kernelArguments) are not known")
-    elif NOKMEM not in declared:
-        yield from _without_nokmem(pool, config)
-
-
-def _without_nokmem(pool: Resource, config: Mapping[str, Any]) -> Iterator[Finding]:
-    name, version = pool.props.get("pool"), pool.props.get("version")
-    entries = config.get("allowWithoutNokmem") or ()
-    for entry in entries:
-        if not isinstance(entry, Mapping) or (entry.get("pool"), entry.get("version")) != (name, version):
-            continue
-        if str(entry.get("reason") or "").strip():
-            return
-        yield Finding(f"allowWithoutNokmem has an entry for {name}/{version} without a reason; write one", pool.urn)
-        return
-    yield Finding(
-        f"version {version} of pool {name} runs EL7 without {NOKMEM}: its kernel leaks kernel memory until containers "
-        f"no longer start. Add {NOKMEM!r} (a separate argument) to kernel.arguments, or list the version with a reason "
-        "in this policy's allowWithoutNokmem.",
-        pool.urn,
-    )
 
 
 def _check_template(template: Resource, seen: Mapping[str, Resource]) -> Iterator[Finding]:
@@ -92,6 +58,16 @@ def _check_template(template: Resource, seen: Mapping[str, Resource]) -> Iterato
             f"{parts.reason}. Nodes would join without the arguments.",
             template.urn,
         )
+        return
+    document = _document_gates(parts)
+    if document is not None:
+        missing = [argument for argument in declared if argument not in document]
+        if missing:
+            yield Finding(
+                f"launch template {template.name!r} requires {', '.join(missing)}, but its settings do not make the "
+                "boot wait for it: a node booted without it would join.",
+                template.urn,
+            )
         return
     hooks = [part for part in parts if part.type == BOOTHOOK]
     yield from _ungated(template, declared, _units(template, seen), hooks)
@@ -142,6 +118,33 @@ def _has_word(code: str, argument: str) -> bool:
     return word.search(code) is not None
 
 
+def _document_gates(parts: Sequence[Part]) -> frozenset[str] | None:
+    """The arguments without which such a node does not come up; None where cloud-init's parts are read instead.
+
+    Bottlerocket reboots by itself until its kernel has what `boot.kernel-parameters` names, if it may. Ignition sets
+    `shouldExist` before the root file system is entered; a kubelet drop-in keeps the node out if that did not work.
+    """
+    if settings := bottlerocket(parts):
+        boot = inner(settings, "settings", "boot")
+        if truth(inner(boot, "reboot-to-reconcile")) is not True:
+            return frozenset()
+        found = inner(boot, "kernel-parameters")
+        named = found if isinstance(found, Mapping) else {}
+        return frozenset(f"{key}={value}" if value else key for key in named for value in items(named[key]) or ("",))
+    if configuration := ignition(parts):
+        wanted = strings(inner(configuration, "kernelArguments", "shouldExist"))
+        units = items(inner(configuration, "systemd", "units"))
+        texts = [
+            str(inner(drop_in, "contents"))
+            for unit in units
+            if inner(unit, "name") == KUBELET[0]
+            for drop_in in items(inner(unit, "dropins"))
+        ]
+        known = () if wanted is UNKNOWN else wanted
+        return frozenset(one for one in known if any(one in _DIRECTIVE.findall(text) for text in texts))
+    return None
+
+
 def _units(template: Resource, seen: Mapping[str, Resource]) -> tuple[str, ...]:
     parent = seen.get(template.parent)
     return JOIN_UNITS.get(str(parent.props.get("osFamily")), KUBELET) if parent is not None else KUBELET
@@ -151,7 +154,7 @@ def _declared(template: Resource, seen: Mapping[str, Resource]) -> tuple[str, ..
     parent = seen.get(template.parent)
     if parent is not None:
         return strings(parent.props.get("kernelArguments"))
-    if _made_by_pool(template):  # its component was not shown to the pack
+    if made_by_pool(template):  # its component was not shown to the pack
         return UNKNOWN
     tags: object = template.props.get("tags")
     value: object = tags.get(ARGUMENTS_TAG) if isinstance(tags, Mapping) else tags
@@ -160,36 +163,20 @@ def _declared(template: Resource, seen: Mapping[str, Resource]) -> tuple[str, ..
     return tuple(value.split()) if isinstance(value, str) else ()
 
 
-def _made_by_pool(resource: Resource) -> bool:
-    """A URN names the types of all ancestors: urn:pulumi:stack::project::parent$child::name."""
-    fields = resource.urn.split("::", 2)
-    return len(fields) > 2 and f"{POOL}$" in fields[2]
-
-
 def _unjudged(resource: Resource, why: str) -> Finding:
     return Finding(f"cannot judge {resource.name!r} yet: {why}", resource.urn, judged=False)
 
 
-RULE = ResourceRule(
-    name="nodepools-launch-template-kernel-arguments",
-    description="Required kernel arguments are gated: a node that booted without one of them cannot join.",
-    types=frozenset({POOL, TEMPLATE}),
-    fix="Let NodePool render the user data, and list the arguments under kernel.arguments of the version.",
-    config={
-        "allowWithoutNokmem": {
-            "type": "array",
-            "default": [],
-            "description": f"EL7 versions that may run without {NOKMEM}, each with a reason.",
-            "items": {
-                "type": "object",
-                "required": ["pool", "version", "reason"],
-                "properties": {
-                    "pool": {"type": "string", "minLength": 1},
-                    "version": {"type": "string", "minLength": 1},
-                    "reason": {"type": "string", "minLength": 1},
-                },
-            },
-        },
-    },
-    check=check,
+RULES = (
+    ResourceRule(
+        name="nodepools-launch-template-kernel-arguments",
+        description="Required kernel arguments are gated: a node that booted without one of them cannot join.",
+        why="A node that joins without its arguments runs pods on the very kernel that was to be patched.",
+        fix="Let NodePool render the user data, and list the arguments under kernel.arguments of the version.",
+        example='kernel: {arguments: ["cgroup.memory=nokmem"]}',
+        link="https://www.freedesktop.org/software/systemd/man/latest/systemd.unit.html",
+        severity=Severity.CRITICAL,
+        types=frozenset({POOL, TEMPLATE}),
+        check=check,
+    ),
 )

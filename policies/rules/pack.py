@@ -1,6 +1,7 @@
 """Turns the rules into a Pulumi policy pack: the only module that knows pulumi_policy. Judging is left to the rules."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pulumi_policy import (
@@ -12,13 +13,17 @@ from pulumi_policy import (
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
+    Severity,
     StackValidationArgs,
     StackValidationPolicy,
 )
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
-from . import RULES
+from . import RULES, allowances
+from .configuration import mistakes, schema
 from .rule import UNKNOWN, Finding, Resource, ResourceRule, Rule, StackRule
+
+Today = Callable[[], datetime.date]
 
 
 def serve() -> None:
@@ -26,12 +31,15 @@ def serve() -> None:
     PolicyPack(name="nodepools", enforcement_level=EnforcementLevel.MANDATORY, policies=policies())
 
 
-def policies() -> list[Policy]:
-    """One fresh policy object per rule."""
-    return [_resource_policy(rule) if isinstance(rule, ResourceRule) else _stack_policy(rule) for rule in RULES]
+def policies(today: Today = lambda: datetime.datetime.now(datetime.UTC).date()) -> list[Policy]:
+    """One fresh policy object per rule; `today` decides which entries of allow-lists are over."""
+    return [
+        _resource_policy(rule, today) if isinstance(rule, ResourceRule) else _stack_policy(rule, today)
+        for rule in RULES
+    ]
 
 
-def _resource_policy(rule: ResourceRule) -> ResourceValidationPolicy:
+def _resource_policy(rule: ResourceRule, today: Today) -> ResourceValidationPolicy:
     seen: dict[str, Resource] = {}
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
@@ -40,27 +48,30 @@ def _resource_policy(rule: ResourceRule) -> ResourceValidationPolicy:
         parent = args.opts.parent or ""
         resource = Resource(args.resource_type, args.urn, args.name, plain(args.props), parent)
         seen[args.urn] = resource
-        _answer(rule.check(resource, seen, plain(args.get_config())), report)
+        config = plain(args.get_config())
+        _answer(rule, config, rule.check(resource, seen, config), report, today())
 
     return ResourceValidationPolicy(validate=validate, **_facts(rule))
 
 
-def _stack_policy(rule: StackRule) -> StackValidationPolicy:
+def _stack_policy(rule: StackRule, today: Today) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        resources = [_stack_resource(found) for found in args.resources if found.resource_type in rule.types]
-        _answer(rule.check(resources, plain(args.get_config())), report)
+        wanted = [found for found in args.resources if not rule.types or found.resource_type in rule.types]
+        config = plain(args.get_config())
+        _answer(rule, config, rule.check([_stack_resource(found) for found in wanted], config), report, today())
 
     return StackValidationPolicy(validate=validate, **_facts(rule))
 
 
 def _facts(rule: Rule) -> dict[str, Any]:
-    schema = PolicyConfigSchema(properties={key: dict(value) for key, value in rule.config.items()})
     return {
         "name": rule.name,
         "description": rule.description,
-        "enforcement_level": EnforcementLevel.MANDATORY,
-        "config_schema": schema,
+        "enforcement_level": EnforcementLevel(rule.level.value),
+        "severity": Severity(rule.severity.value),
+        "config_schema": PolicyConfigSchema(properties=schema(rule)),
         "remediation_steps": rule.fix,
+        "url": rule.link,
     }
 
 
@@ -76,11 +87,15 @@ def _stack_resource(found: PolicyResource) -> Resource:
     )
 
 
-def _answer(findings: Iterable[Finding], report: ReportViolation) -> None:
+def _answer(
+    rule: Rule, config: Mapping[str, Any], findings: Iterable[Finding], report: ReportViolation, today: datetime.date
+) -> None:
+    for mistake in mistakes(rule, config):
+        report(mistake, None)
     unjudged: list[str] = []
-    for finding in findings:
+    for finding in allowances.apply(findings, config.get("allow"), today):
         if finding.judged:
-            report(finding.message, finding.urn or None)
+            report(f"{finding.message} Fix: {rule.fix}", finding.urn or None)
         else:
             unjudged.append(finding.message)
     if unjudged:

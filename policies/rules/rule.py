@@ -15,6 +15,22 @@ class Unknown(enum.Enum):
 UNKNOWN: Final = Unknown.UNKNOWN
 
 
+class Level(enum.Enum):
+    """What a violation does: end the preview, or be shown beside it. A stack's configuration may change it."""
+
+    MANDATORY = "mandatory"
+    ADVISORY = "advisory"
+
+
+class Severity(enum.Enum):
+    """How bad it is if nobody notices: outage or takeover, breach of a promise, worse odds, untidiness."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing to tell the user. `judged=False` means "cannot judge yet": shown, but it stops nothing."""
@@ -39,14 +55,23 @@ class Resource:
     dependencies: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What both kinds of rule have. `config` is JSON schema per property, `types` what the rule looks at."""
+    """What both kinds of rule have. `config` is JSON schema per property, `types` what the rule looks at.
+
+    `description` is what it asks, `why` what happens otherwise, `fix` what to write, `example` that as code, `link`
+    where the reason stands in full.
+    """
 
     name: str
     description: str
-    types: frozenset[str]
+    why: str
     fix: str
+    example: str
+    link: str
+    types: frozenset[str]
+    level: Level = Level.MANDATORY
+    severity: Severity = Severity.HIGH
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -62,30 +87,6 @@ class ResourceRule(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class StackRule(Rule):
-    """Judges how resources hang together, after all of them are known."""
+    """Judges how resources hang together, after all of them are known. Without `types` it is given all of them."""
 
     check: Callable[[Sequence[Resource], Mapping[str, Any]], Iterable[Finding]]
-
-
-def truth(value: object) -> bool | Unknown:
-    """A boolean as people and SDKs write it: true, "true", "True", 1; everything else is false."""
-    if value is UNKNOWN:
-        return UNKNOWN
-    if isinstance(value, str):
-        return value.strip().lower() in {"true", "1", "yes"}
-    return value is True or value == 1
-
-
-def strings(value: object) -> tuple[str, ...] | Unknown:
-    """A list of strings, where one string stands for a list of one and nothing for an empty list."""
-    if value is UNKNOWN:
-        return UNKNOWN
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (value,)
-    if not isinstance(value, list | tuple):
-        return UNKNOWN
-    if any(item is UNKNOWN for item in value):
-        return UNKNOWN
-    return tuple(str(item) for item in value if str(item).strip())

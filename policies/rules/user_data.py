@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 BOOTHOOK = "text/cloud-boothook"
+CONFIG = "text/cloud-config"
+SCRIPT = "text/x-shellscript"
 MAX_INFLATED = 1 << 20
 """User data is at most 16 KiB; what unpacks to more than this is not user data."""
 
 _FIRST_LINES = (
     ("#cloud-boothook", BOOTHOOK),
-    ("#cloud-config", "text/cloud-config"),
-    ("#!", "text/x-shellscript"),
+    ("#cloud-config", CONFIG),
+    ("#!", SCRIPT),
 )
 _SNIFFED = {"text/plain", "text/x-not-multipart", "application/octet-stream"}
 
@@ -38,28 +40,35 @@ class Problem:
     reason: str
 
 
-def decode(value: object) -> tuple[Part, ...] | Problem:
-    """The parts of a launch template's `userData`."""
+def raw(value: object) -> bytes | Problem:
+    """What EC2 hands to the instance: `userData` without its base64, still compressed."""
     if not isinstance(value, str) or not value.strip():
         return Problem("it is empty" if value in (None, "") else "it is not a text")
     try:
-        raw = base64.b64decode("".join(value.split()), validate=True)
+        return base64.b64decode("".join(value.split()), validate=True)
     except (binascii.Error, ValueError):
         return Problem("it is not base64, which a launch template requires")
-    text = _inflated(raw)
+
+
+def decode(value: object) -> tuple[Part, ...] | Problem:
+    """The parts of a launch template's `userData`."""
+    data = raw(value)
+    if isinstance(data, Problem):
+        return data
+    text = _inflated(data)
     return text if isinstance(text, Problem) else _parts(text)
 
 
-def _inflated(raw: bytes) -> str | Problem:
-    if raw[:2] == b"\x1f\x8b":
+def _inflated(data: bytes) -> str | Problem:
+    if data[:2] == b"\x1f\x8b":
         unpacker = zlib.decompressobj(wbits=31)
         try:
-            raw = unpacker.decompress(raw, MAX_INFLATED)
+            data = unpacker.decompress(data, MAX_INFLATED)
         except zlib.error:
             return Problem("its gzip data is damaged")
         if not unpacker.eof:
             return Problem(f"its gzip data is cut off or unpacks to more than {MAX_INFLATED} bytes")
-    return raw.decode("utf-8", errors="replace")
+    return data.decode("utf-8", errors="replace")
 
 
 def _parts(text: str) -> tuple[Part, ...] | Problem:

@@ -201,6 +201,8 @@ def test_the_component_says_what_policies_must_judge_in_a_preview() -> None:
         "kernelArguments": ["cgroup.memory=nokmem"],
         "minimumKernelVersion": "3.10.0-1062.4.1",
         "zones": "spread",
+        "labels": {"example.com/pool": "worker"},
+        "taints": [],
     }
 
 

@@ -10,7 +10,7 @@ from tests.e2e.conftest import NEW, NEW_SPEC, OLD, Cloud, activate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-KERNEL = "nodepools-launch-template-kernel-arguments"
+ACCOUNTING = "nodepools-pool-nokmem"
 STRAY_GROUP = """
 import pulumi_aws
 
@@ -49,11 +49,11 @@ def test_a_patched_pool_passes_every_policy(project: Project) -> None:
 
 def test_an_unpatched_pool_is_stopped_unless_configuration_excuses_it(project: Project, cloud: Cloud) -> None:
     output = _stopped(_judged(project))
-    assert f"[mandatory]  {KERNEL}" in output
-    assert f"version {OLD} of pool judged runs EL7 without cgroup.memory=nokmem" in output
-    excuse = {"pool": "judged", "version": OLD, "reason": "to be patched by the next change"}
+    assert f"[mandatory]  {ACCOUNTING}" in output
+    assert f"version {OLD} of pool judged: it runs EL7 without cgroup.memory=nokmem" in output
+    excuse = {"resource": f"judged-{OLD}", "reason": "to be patched by the next change", "expires": "9999-12-31"}
     config = project.folder / "policy-config.json"
-    config.write_text(json.dumps({KERNEL: {"allowWithoutNokmem": [excuse]}}))
+    config.write_text(json.dumps({ACCOUNTING: {"allow": [excuse]}}))
     _judged(project, "--policy-pack-config", str(config)).expect()
     assert not cloud.groups("judged"), "a preview changes nothing"
 

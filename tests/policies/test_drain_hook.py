@@ -2,8 +2,9 @@
 
 import pytest
 
-from policies.rules.drain_hook import GROUP, HOOK, POOL_TAG, check
+from policies.rules.drain_hook import check
 from policies.rules.rule import UNKNOWN, Resource
+from policies.rules.subjects import GROUP, HOOK, POOL_TAG
 
 URN = f"urn:pulumi:prod::nodes::{GROUP}::worker-7.7.1908-group"
 OURS = [{"key": POOL_TAG, "value": "worker", "propagateAtLaunch": "true"}]

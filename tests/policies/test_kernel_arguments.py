@@ -1,15 +1,16 @@
-"""Required kernel arguments: asked for on EL7, and gated in the boothook so that a node without them cannot join."""
+"""Required kernel arguments are gated, in the boothook or by the system's own means: without them no node joins."""
 
 import base64
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 
 from policies.rules import kernel_arguments
-from policies.rules.kernel_arguments import NOKMEM, POOL, TEMPLATE, check, gates
+from policies.rules.kernel import NOKMEM
+from policies.rules.kernel_arguments import check, gates
 from policies.rules.rule import UNKNOWN, Resource
+from policies.rules.subjects import POOL, TEMPLATE
 
 POOL_URN = f"urn:pulumi:prod::nodes::nodepools:aws:BlueGreenNodePool${POOL}::worker-7.7.1908"
 TEMPLATE_URN = f"urn:pulumi:prod::nodes::nodepools:aws:BlueGreenNodePool${POOL}${TEMPLATE}::worker-7.7.1908-template"
@@ -48,52 +49,6 @@ def template(user_data: object, **props) -> Resource:
 
 def judge(resource: Resource, *others: Resource, **config):
     return list(check(resource, {other.urn: other for other in others}, config))
-
-
-@pytest.mark.parametrize("arguments", [[NOKMEM], ["nosmt", NOKMEM], NOKMEM])
-def test_an_el7_pool_with_nokmem_passes(arguments):
-    assert judge(pool(kernelArguments=arguments)) == []
-
-
-@pytest.mark.parametrize("arguments", [[], None, ["cgroup.memory=nosocket"], ["cgroup.memory=nosocket,nokmem"]])
-def test_an_el7_pool_without_exactly_nokmem_is_refused(arguments):
-    (finding,) = judge(pool(kernelArguments=arguments))
-    assert finding.judged
-    assert "version 7.7.1908 of pool worker runs EL7 without cgroup.memory=nokmem" in finding.message
-    assert "allowWithoutNokmem" in finding.message, "the message must name the way out"
-
-
-def test_other_families_need_no_nokmem():
-    assert judge(pool(osFamily="al2023", kernelArguments=[])) == []
-
-
-def test_an_exception_needs_pool_version_and_reason():
-    old = pool(kernelArguments=[])
-    entry = {"pool": "worker", "version": "7.7.1908", "reason": "leaves in March"}
-    assert judge(old, allowWithoutNokmem=[entry]) == []
-    assert judge(old, allowWithoutNokmem=[entry | {"version": "7.6.1810"}]) != []
-    assert judge(old, allowWithoutNokmem=[entry | {"pool": "gpu"}]) != []
-    (finding,) = judge(old, allowWithoutNokmem=[entry | {"reason": "  "}])
-    assert "without a reason" in finding.message
-
-
-def test_odd_exception_entries_do_not_excuse_anything():
-    assert judge(pool(kernelArguments=[]), allowWithoutNokmem=["worker", None, 3]) != []
-
-
-@pytest.mark.parametrize(
-    ("props", "named"),
-    [
-        ({"osFamily": UNKNOWN}, "osFamily"),
-        ({"osFamily": None}, "osFamily"),
-        ({"kernelArguments": UNKNOWN}, "kernelArguments"),
-        ({"kernelArguments": [UNKNOWN]}, "kernelArguments"),
-    ],
-)
-def test_unknown_properties_of_a_pool_cannot_be_judged_yet(props, named):
-    (finding,) = judge(pool(**props))
-    assert not finding.judged
-    assert named in finding.message
 
 
 @pytest.mark.parametrize("script", [LITERAL, LOOPED])
@@ -182,8 +137,50 @@ def test_a_pool_without_required_arguments_may_have_any_user_data():
     assert judge(template(UNKNOWN), pool(osFamily="al2023", kernelArguments=[])) == []
 
 
-def test_the_example_configuration_excuses_the_version_that_it_names():
-    example = json.loads((Path(__file__).parents[2] / "policies" / "example-config.json").read_text())
-    config = example[kernel_arguments.RULE.name]
-    assert set(config) <= set(kernel_arguments.RULE.config)
-    assert judge(pool(version="7.6.1810", kernelArguments=[]), **config) == []
+BOTTLEROCKET = """
+[settings.boot]
+reboot-to-reconcile = true
+
+[settings.boot.kernel-parameters]
+"cgroup.memory" = ["nosocket", "nokmem"]
+nosmt = []
+"""
+IGNITION = {
+    "ignition": {"version": "3.3.0"},
+    "kernelArguments": {"shouldExist": [NOKMEM]},
+    "systemd": {
+        "units": [
+            {
+                "name": "kubelet.service",
+                "dropins": [{"name": "gate.conf", "contents": f"[Unit]\nConditionKernelCommandLine={NOKMEM}\n"}],
+            }
+        ]
+    },
+}
+
+
+def document(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_bottlerocket_gates_by_reconciling_its_kernel_parameters():
+    wanted = pool(osFamily="bottlerocket", kernelArguments=[NOKMEM, "nosmt"])
+    assert judge(template(document(BOTTLEROCKET)), wanted) == []
+    for text in (BOTTLEROCKET.replace("true", "false"), BOTTLEROCKET.replace("nokmem", "other")):
+        (finding,) = judge(template(document(text)), wanted)
+        assert NOKMEM in finding.message
+        assert finding.judged
+
+
+@pytest.mark.parametrize(("good", "bad"), [("shouldExist", "shouldNotExist"), ("kubelet.service", "docker.service")])
+def test_ignition_needs_the_argument_and_the_gate(good, bad):
+    text = json.dumps(IGNITION)
+    assert judge(template(document(text)), pool(osFamily="flatcar")) == []
+    (finding,) = judge(template(document(text.replace(good, bad))), pool(osFamily="flatcar"))
+    assert NOKMEM in finding.message
+
+
+@pytest.mark.parametrize("text", ['{"ignition": {}, "kernelArguments": 3, "systemd": []}', "[settings]\nboot = 1"])
+def test_odd_documents_are_refused_not_crashed_on(text):
+    (finding,) = judge(template(document(text)), pool())
+    assert finding.judged

@@ -5,8 +5,10 @@ import gzip
 
 import pytest
 
-from policies.rules.kernel_arguments import JOIN_UNITS, KUBELET, NOKMEM, POOL, TEMPLATE, check
+from policies.rules.kernel import NOKMEM
+from policies.rules.kernel_arguments import JOIN_UNITS, KUBELET, check
 from policies.rules.rule import Finding, Resource
+from policies.rules.subjects import POOL, TEMPLATE
 from pulumi_nodepools.bootstrap import FAMILIES, Bootstrap, EksJoin, KubeadmJoin, render
 
 POOL_URN = f"urn:pulumi:prod::nodes::{POOL}::worker-7.7.1908"
