@@ -48,7 +48,11 @@ class ClusterArgs:
             name=config.name,
             endpoint=config.endpoint,
             certificate_authority=config.certificate_authority,
-            join=KubeadmJoin(token_parameter=join.token_parameter, ca_cert_hashes=join.ca_cert_hashes)
+            join=KubeadmJoin(
+                token_parameter=join.token_parameter or "",
+                token_secret=join.token_secret or "",
+                ca_cert_hashes=join.ca_cert_hashes,
+            )
             if isinstance(join, KubeadmJoinConfig)
             else EksJoin(service_cidr=join.service_cidr or ""),
             access=_access(config, region),

@@ -235,7 +235,8 @@ def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
             # Its digest: readable in an error, and enough to see a change.
             "certificateAuthority": pulumi.Output.from_input(cluster.certificate_authority).apply(_digest),
             "join": "kubeadm" if isinstance(join, KubeadmJoin) else "eks",
-            "tokenParameter": join.token_parameter if isinstance(join, KubeadmJoin) else None,
+            "tokenParameter": (join.token_parameter or None) if isinstance(join, KubeadmJoin) else None,
+            "tokenSecret": (join.token_secret or None) if isinstance(join, KubeadmJoin) else None,
             # Only where it matters: adding it for a new family must not change versions that are there.
             "serviceCidr": join.service_cidr
             if isinstance(join, EksJoin) and FAMILIES[nodes.os_family].needs_service_cidr

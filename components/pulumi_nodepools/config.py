@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from pulumi_nodepools import config_checks as checks
@@ -82,12 +91,24 @@ class Model(BaseModel):
 
 class KubeadmJoinConfig(Model):
     kind: Literal["kubeadm"]
-    token_parameter: Annotated[Text, AfterValidator(checks.token_parameter)] = Field(
-        description="the name of the SSM parameter that holds the join token, such as /nodepools/prod/join-token"
+    token_parameter: Annotated[Text, AfterValidator(checks.token_parameter)] | None = Field(
+        None, description="the name of the SSM parameter that holds the join token, such as /nodepools/prod/join-token"
+    )
+    token_secret: Annotated[Text, AfterValidator(checks.token_secret)] | None = Field(
+        None, description="the name of the Secrets Manager secret that holds it instead, such as nodepools/prod/join"
     )
     ca_cert_hashes: Annotated[
         tuple[Annotated[Text, AfterValidator(checks.ca_cert_hash)], ...], BeforeValidator(_some)
     ] = Field(description='the pins of the cluster\'s CA, such as ["sha256:..."]')
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "KubeadmJoinConfig":
+        if (self.token_parameter is None) == (self.token_secret is None):
+            raise ValueError(
+                "the join token has one place; write tokenParameter (the name of an SSM parameter, such as "
+                "/nodepools/prod/join-token) or tokenSecret (the name of a Secrets Manager secret), one of the two"
+            )
+        return self
 
 
 class EksJoinConfig(Model):

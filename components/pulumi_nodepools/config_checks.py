@@ -241,16 +241,28 @@ def certificate_authority(value: str) -> str:
 
 def token_parameter(value: str) -> str:
     """The name of the SSM parameter that holds the join token; never the token."""
-    if re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", value):
-        raise ValueError(
-            "this is a join token, and everyone who may read the stack could use it; "
-            "store it as an SSM SecureString and give the parameter's name, such as /nodepools/prod/join-token"
-        )
+    _no_token(value)
     if not re.fullmatch(r"/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", value):
         raise ValueError(
             f"{shown(value)} is not the name of an SSM parameter; write it like /nodepools/prod/join-token"
         )
     return value
+
+
+def token_secret(value: str) -> str:
+    """The name of the Secrets Manager secret that holds the join token; never the token."""
+    _no_token(value)
+    if not re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,512}", value):
+        raise ValueError(f"{shown(value)} is not the name of a secret; write it like nodepools/prod/join-token")
+    return value
+
+
+def _no_token(value: str) -> None:
+    if re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", value):
+        raise ValueError(
+            "this is a join token, and everyone who may read the stack could use it; "
+            "store it as an SSM SecureString and give the parameter's name, such as /nodepools/prod/join-token"
+        )
 
 
 def ca_cert_hash(value: str) -> str:

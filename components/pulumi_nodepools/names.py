@@ -14,6 +14,8 @@ OWNER_ANNOTATION = "nodepools.dev/cordoned-by"
 DRAINING_TAINT = "nodepools.dev/draining"
 QUARANTINE_LABEL = "nodepools.dev/quarantined"
 """On a node whose time ran out and that the drain left as it was."""
+REFUSED_TAG = "nodepools.dev/refused"
+"""On an instance that its own validator refused: the reason, as its console has it."""
 DRAIN_ANNOTATION = "nodepools.dev/drain"
 """On a pod, what its owner wishes: `wait-completed` or `skip`."""
 

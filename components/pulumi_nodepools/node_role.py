@@ -9,6 +9,7 @@ import json
 import pulumi
 from pulumi_aws import iam
 
+from pulumi_nodepools import names
 from pulumi_nodepools.args import NodePoolArgs
 from pulumi_nodepools.bootstrap import KubeadmJoin
 
@@ -48,7 +49,10 @@ class NodeRole:
 
 
 def policy(args: NodePoolArgs) -> dict[str, object]:
-    """Finish the launch hook of this pool's groups (their ids are not known before them), and read the join token."""
+    """Finish the launch hook of this pool's groups, say why a node was refused, and read the join token.
+
+    The groups' ids are not known before the groups are, and the rights must be there first: hence their names.
+    """
     cluster = args.cluster
     partition = _partition(cluster.region)
     groups = f"autoScalingGroup:*:autoScalingGroupName/{cluster.name}-{args.pool}-*"
@@ -57,18 +61,32 @@ def policy(args: NodePoolArgs) -> dict[str, object]:
             "Effect": "Allow",
             "Action": ["autoscaling:CompleteLifecycleAction"],
             "Resource": f"arn:{partition}:autoscaling:{cluster.region}:{args.account}:{groups}",
-        }
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["ec2:CreateTags"],
+            "Resource": f"arn:{partition}:ec2:{cluster.region}:{args.account}:instance/*",
+            "Condition": {
+                "StringEquals": {
+                    f"aws:ResourceTag/{names.CLUSTER_TAG}": cluster.name,
+                    f"aws:ResourceTag/{names.POOL_LABEL}": args.pool,
+                },
+                "ForAllValues:StringEquals": {"aws:TagKeys": [names.REFUSED_TAG]},
+            },
+        },
     ]
     if isinstance(cluster.join, KubeadmJoin):
-        parameter = cluster.join.token_parameter.lstrip("/")
-        statements.append(
-            {
-                "Effect": "Allow",
-                "Action": ["ssm:GetParameter"],
-                "Resource": f"arn:{partition}:ssm:{cluster.region}:{args.account}:parameter/{parameter}",
-            }
-        )
+        action, resource = _token_place(cluster.join)
+        arn = f"arn:{partition}:{action.partition(':')[0]}:{cluster.region}:{args.account}:{resource}"
+        statements.append({"Effect": "Allow", "Action": [action], "Resource": arn})
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _token_place(join: KubeadmJoin) -> tuple[str, str]:
+    if join.token_parameter:
+        return "ssm:GetParameter", f"parameter/{join.token_parameter.lstrip('/')}"
+    # Secrets Manager adds six characters of its own to the name.
+    return "secretsmanager:GetSecretValue", f"secret:{join.token_secret}-??????"
 
 
 def fitted(name: str, limit: int) -> str:

@@ -5,7 +5,8 @@ moto is not thread-safe and its Auto Scaling groups are also changed by our time
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs
@@ -28,52 +29,54 @@ class Gatekeeper:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
-        service, action = _called(environ, body)
-        refusal = self._refusal(service, action)
-        if refusal is not None:
-            status, content_type, answer = refusal
+        headers = {key.removeprefix("HTTP_").replace("_", "-").lower(): value for key, value in environ.items()}
+        service, action = called(headers, environ.get("PATH_INFO", ""), body)
+        refused = self._refusal(service, action)
+        if refused is not None:
+            code, content_type, answer = refused
+            status = f"{code} {HTTPStatus(code).phrase}"
             start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(answer)))])
             return [answer]
         with self._lock:
             return list(self._app(environ, start_response))
 
-    def _refusal(self, service: str, action: str) -> tuple[str, str, bytes] | None:
+    def _refusal(self, service: str, action: str) -> tuple[int, str, bytes] | None:
         if not service:
             return None
         if self._switches.expired_token:
             if service == "ec2":
-                return _answer(service, "400 Bad Request", "RequestExpired", "Request has expired.")
+                return refusal(service, "RequestExpired", "Request has expired.", 400)
             message = "The security token included in the request is expired"
-            return _answer(service, "403 Forbidden", "ExpiredToken", message)
+            return refusal(service, "ExpiredToken", message)
         if self._switches.denied(service, action):
             text = f"User: {self._caller} is not authorized to perform: {service}:{action}"
             text += f" because no identity-based policy allows the {service}:{action} action"
             if service == "ec2":
                 text = f"You are not authorized to perform this operation. {text}"
-                return _answer(service, "403 Forbidden", "UnauthorizedOperation", text)
-            return _answer(service, "403 Forbidden", "AccessDenied", text)
+                return refusal(service, "UnauthorizedOperation", text)
+            return refusal(service, "AccessDenied", text)
         return None
 
 
-def _called(environ: dict[str, Any], body: bytes) -> tuple[str, str]:
-    """(service, action) of a signed AWS request; empty strings for anything else."""
-    authorization = environ.get("HTTP_AUTHORIZATION", "")
+def called(headers: Mapping[str, Any], path: str, body: bytes) -> tuple[str, str]:
+    """(service, action) of a signed AWS request, header names in lower case; empty strings for anything else."""
+    authorization = headers.get("authorization", "")
     scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")
     service = scope[3] if len(scope) >= 5 else ""
-    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    target = headers.get("x-amz-target", "")
     if target:
         return service, target.rpartition(".")[2]
-    path = environ.get("PATH_INFO", "")
     if "/operation/" in path:
         return service, path.rpartition("/")[2]
     action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
     return service, action
 
 
-def _answer(service: str, status: str, code: str, message: str) -> tuple[str, str, bytes]:
-    if service == "ssm":
+def refusal(service: str, code: str, message: str, status: int = 403) -> tuple[int, str, bytes]:
+    """Status, content type and text of an error as the service words it."""
+    if service in {"ssm", "secretsmanager"}:
         body = json.dumps({"__type": f"{code}Exception", "message": message}).encode()
-        return "400 Bad Request", "application/x-amz-json-1.1", body
+        return 400, "application/x-amz-json-1.1", body
     inner = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if service == "ec2":
         text = f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>sandbox</RequestID></Response>"

@@ -1,35 +1,28 @@
-"""What the fleet reads from the simulated AWS, and the few `aws` commands that an instance may run itself."""
+"""What the fleet reads from the simulated AWS, and the few calls that an instance makes itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
-import jmespath  # type: ignore[import-untyped]
+import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox.aws.gatekeeper import called, refusal
 
 GROUP_TAG = "aws:autoscaling:groupName"
 DEFAULT_KERNEL = "3.10.0-1062.4.1.el7.x86_64"
 FAILURES = (BotoCoreError, ClientError)
 
-# Options of each command an instance may use: option -> whether it takes several values, None for a switch.
-_COMMANDS: dict[tuple[str, str], dict[str, bool | None]] = {
-    ("autoscaling", "describe-auto-scaling-instances"): {"instance-ids": True},
-    ("autoscaling", "complete-lifecycle-action"): {
-        "auto-scaling-group-name": False,
-        "lifecycle-hook-name": False,
-        "instance-id": False,
-        "lifecycle-action-result": False,
-    },
-    ("autoscaling", "record-lifecycle-action-heartbeat"): {
-        "auto-scaling-group-name": False,
-        "lifecycle-hook-name": False,
-        "instance-id": False,
-    },
-    ("ssm", "get-parameter"): {"name": False, "with-decryption": None},
+# What the role of a node may do (node_role); anything else is refused as AWS would.
+NODE_ACTIONS = {
+    ("autoscaling", "CompleteLifecycleAction"),
+    ("ec2", "CreateTags"),
+    ("ssm", "GetParameter"),
+    ("secretsmanager", "GetSecretValue"),
 }
-_COMMON: dict[str, bool | None] = {"region": False, "query": False, "output": False}
+_PASSED_ON = ("authorization", "content-type", "x-amz-date", "x-amz-target", "x-amz-security-token")
 
 
 @dataclass(frozen=True)
@@ -55,9 +48,11 @@ class Cloud:
         config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
         self.region = region
         self._clients: dict[str, Any] = {
-            name: session.client(name, endpoint_url=endpoint, config=config) for name in ("ec2", "autoscaling", "ssm")
+            name: session.client(name, endpoint_url=endpoint, config=config) for name in ("ec2",)
         }
         self._kernels: dict[str, str] = {}
+        self._endpoint = endpoint
+        self._pool = urllib3.PoolManager(retries=False)
 
     def instances(self) -> dict[str, Instance]:
         """Every instance of an Auto Scaling group that is not on its way out."""
@@ -86,23 +81,14 @@ class Cloud:
             self._kernels[image] = tags.get("kernel", DEFAULT_KERNEL)
         return self._kernels[image]
 
-    def command(self, words: Sequence[str]) -> tuple[int, str]:
-        """Run an `aws …` command line; its exit status and what it prints, as awscli would."""
-        try:
-            service, operation, options = _read_command(words)
-            parameters = {
-                "".join(part.capitalize() for part in name.split("-")): value
-                for name, value in options.items()
-                if name not in _COMMON
-            }
-            answer = getattr(self._clients[service], operation.replace("-", "_"))(**parameters)
-        except ValueError as error:
-            return 252, f"aws: {error}"
-        except FAILURES as error:
-            return 254, str(error)
-        answer.pop("ResponseMetadata", None)
-        value = jmespath.search(options["query"], answer) if "query" in options else None
-        return 0, _as_text(value) if "query" in options else ""
+    def forward(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:
+        """Pass on a node's own request, header names in lower case: status, content type and text of the answer."""
+        service, action = called(headers, "/", body)
+        if (service, action) not in NODE_ACTIONS:
+            return refusal(service, "AccessDenied", f"the role of a node may not call {service}:{action}")
+        kept = {name: headers[name] for name in _PASSED_ON if name in headers}
+        answer = self._pool.request("POST", self._endpoint, headers=kept, body=body, timeout=20)
+        return answer.status, answer.headers.get("Content-Type", ""), answer.data
 
 
 def _instance(data: dict[str, Any]) -> Instance:
@@ -117,34 +103,3 @@ def _instance(data: dict[str, Any]) -> Instance:
         type=data["InstanceType"],
         tags=tags,
     )
-
-
-def _read_command(words: Sequence[str]) -> tuple[str, str, dict[str, Any]]:
-    service, operation, *rest = [*words, "", ""][: max(2, len(words))]
-    known = _COMMANDS.get((service, operation))
-    if known is None:
-        raise ValueError(f"the sandbox's instances do not know {service} {operation}")
-    known = known | _COMMON
-    options: dict[str, Any] = {}
-    while rest:
-        name = rest.pop(0).removeprefix("--")
-        if name not in known:
-            raise ValueError(f"unknown option --{name} of {service} {operation}")
-        if known[name] is None:
-            options[name] = True
-            continue
-        values: list[str] = []
-        while rest and not rest[0].startswith("--") and (known[name] or not values):
-            values.append(rest.pop(0))
-        if not values:
-            raise ValueError(f"--{name} expects a value")
-        options[name] = values if known[name] else values[0]
-    if options.get("output", "text") != "text":
-        raise ValueError("only --output text is imitated")
-    return service, operation, options
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, list):
-        return "\t".join(_as_text(one) for one in value)
-    return "None" if value is None else str(value)

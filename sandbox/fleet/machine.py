@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -214,8 +214,6 @@ class Machine:
     def command(self, tool: str, words: Sequence[str]) -> tuple[int, str]:
         """The exit status and output of a tool that an instance runs."""
         match tool, list(words):
-            case "aws", arguments:
-                return self._cloud.command(arguments)
             case "systemctl", arguments:
                 return self._systemctl([one for one in arguments if not one.startswith("--")])
             case "kubeadm", ["join", _server, *options]:
@@ -223,6 +221,10 @@ class Machine:
             case "eks-bootstrap", [_cluster, *options]:
                 return self._eks(options)
         return 127, f"the sandbox's instances do not know {tool} {' '.join(words)[:80]}"
+
+    def call_aws(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:
+        """A signed request of the instance; status, content type and text of the answer."""
+        return self._cloud.forward(headers, body)
 
     def _systemctl(self, words: Sequence[str]) -> tuple[int, str]:
         words = [f"{one}.service" if one == "kubelet" else one for one in words]

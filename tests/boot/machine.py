@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.boot.cloud import INSTANCE, Cloud
 from tests.boot.image import Image
+from tests.node_cloud import INSTANCE, Cloud
 
 BOOT_SECONDS = 600
 """Emulation on two busy cores takes a minute or two for a boot; timings vary by a factor of two."""

@@ -16,8 +16,8 @@ import pytest
 
 from pulumi_nodepools.bootstrap import Bootstrap, KubeadmJoin, render
 from tests.boot import image
-from tests.boot.cloud import JOIN_TOKEN, Cloud
 from tests.boot.machine import Machine
+from tests.node_cloud import INSTANCE, JOIN_TOKEN, Cloud
 
 NOKMEM = "cgroup.memory=nokmem"
 BAKED_IN = f"root=/dev/vda1 ro console=ttyS0,115200 {NOKMEM}"
@@ -79,6 +79,8 @@ class Case:
             "commandLines": self.command_lines,
             "seconds": [boot.seconds for boot in self.machine.boots],
             "launchHook": self.cloud.hook_results,
+            "unsignedCalls": self.cloud.faults,
+            "refused": self.cloud.refusals,
             "kubelet": self.said("boot-test: kubelet "),
             "node": self.said("nodepools: "),
         }
@@ -127,6 +129,7 @@ def test_a_boot_loader_that_ignores_the_argument_costs_one_reboot_and_the_node(c
     reason = f"kernel arguments still absent after the one reboot: {NOKMEM}"
     assert any(line.startswith("ABANDON: ") and reason in line for line in case.machine.boots[1].said("nodepools: "))
     assert case.cloud.hook_results == ["ABANDON"]
+    assert [reason in str(told) for told in case.cloud.refusals] == [True]
     case.verdict = "passed"
 
 
@@ -146,8 +149,18 @@ def test_a_node_whose_kernel_reports_the_leak_does_not_join(cases):
     assert boot.said("boot-test: kubelet serves") == []
     assert "ActiveState=inactive" in boot.said("boot-test: kubelet.service ")
     assert case.cloud.hook_results == ["ABANDON"]
+    (reason,) = case.cloud.refusals
+    assert str(reason).startswith("the kernel reports the kmem leak since this boot: ")
     case.verdict = "passed"
 
 
 def test_no_console_shows_the_join_token(cases):
     assert not any(JOIN_TOKEN in boot.console for case in cases.values() for boot in case.machine.boots)
+
+
+def test_every_call_to_aws_is_signed_with_the_credentials_of_the_role(cases):
+    assert {name: case.cloud.faults for name, case in cases.items()} == {key: [] for key in CASES}
+    (completed,) = cases["argument-added"].cloud.called("CompleteLifecycleAction")
+    assert (completed.service, completed.region) == ("autoscaling", "us-west-2")
+    assert completed.parameters["AutoScalingGroupName"] == "prod-worker-v2"
+    assert completed.parameters["InstanceId"] == INSTANCE

@@ -8,7 +8,16 @@ import pulumi
 import pytest
 import yaml
 
-from pulumi_nodepools import ClusterArgs, EksJoin, NodeArgs, NodePool, NodePoolArgs, RootVolumeArgs, SizeArgs
+from pulumi_nodepools import (
+    ClusterArgs,
+    EksJoin,
+    KubeadmJoin,
+    NodeArgs,
+    NodePool,
+    NodePoolArgs,
+    RootVolumeArgs,
+    SizeArgs,
+)
 from pulumi_nodepools.config import parse
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.node_pool import GROUP_IGNORES, TEMPLATE_INPUTS, part
@@ -159,11 +168,28 @@ def test_the_created_role_may_finish_hooks_of_its_own_pool_and_read_one_paramete
         "autoscaling:CompleteLifecycleAction": (
             "arn:aws:autoscaling:us-west-2:123456789012:autoScalingGroup:*:autoScalingGroupName/prod-w-*"
         ),
+        "ec2:CreateTags": "arn:aws:ec2:us-west-2:123456789012:instance/*",
         "ssm:GetParameter": "arn:aws:ssm:us-west-2:123456789012:parameter/nodepools/prod/join-token",
+    }
+    (tagging,) = [one for one in policy["Statement"] if one["Action"] == ["ec2:CreateTags"]]
+    assert tagging["Condition"] == {
+        "StringEquals": {"aws:ResourceTag/nodepools.dev/cluster": "prod", "aws:ResourceTag/nodepools.dev/pool": "w"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["nodepools.dev/refused"]},
     }
     assert recorded[f"{ROLE}-0"].inputs["policyArn"] == POLICY
     assert {f"{ROLE}-join", f"{ROLE}-0"} <= recorded[GROUP].dependencies
     assert recorded[TEMPLATE].inputs["iamInstanceProfile"]["arn"].endswith("instance-profile/prod-w-v1-us-west-2")
+
+
+def test_a_join_token_in_secrets_manager_may_be_read_there() -> None:
+    join = KubeadmJoin(token_secret="nodepools/prod/join", ca_cert_hashes=("sha256:" + "0" * 64,))
+    recorded = build(cluster=make_cluster(join=join), account="123456789012")
+    allowed = {
+        one["Action"][0]: one["Resource"] for one in json.loads(recorded[f"{ROLE}-join"].inputs["policy"])["Statement"]
+    }
+    place = "arn:aws:secretsmanager:us-west-2:123456789012:secret:nodepools/prod/join-??????"
+    assert allowed["secretsmanager:GetSecretValue"] == place
+    assert "ssm:GetParameter" not in allowed
 
 
 @pytest.mark.parametrize(

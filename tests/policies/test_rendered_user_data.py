@@ -25,6 +25,7 @@ def rendered(*arguments: str, join: KubeadmJoin | EksJoin = KUBEADM, family: str
         region="us-west-2",
         pool="worker",
         version="7.7.1908",
+        group="prod-worker-7.7.1908",
         kernel_arguments=arguments,
     )
     return render(family, bootstrap)

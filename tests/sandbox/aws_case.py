@@ -70,9 +70,12 @@ class Aws:
         )
         return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
-    def group(self, template: str | None = None, low: int = 0, high: int = 9, **options: Any) -> str:
+    def next_name(self) -> str:
         self.count += 1
-        name = f"group-{self.count}"
+        return f"group-{self.count}"
+
+    def group(self, template: str | None = None, low: int = 0, high: int = 9, name: str = "", **options: Any) -> str:
+        name = name or self.next_name()
         options.setdefault("VPCZoneIdentifier", ",".join(SUBNETS))
         self.autoscaling.create_auto_scaling_group(
             AutoScalingGroupName=name,

@@ -14,6 +14,7 @@ from sandbox.fleet.cloud import Cloud
 from sandbox.fleet.fleet import Fleet
 
 NOKMEM = "cgroup.memory=nokmem"
+GROUP = "group-of-this-launch"
 OLD_IMAGE, NEW_IMAGE = "ami-0aaaaaaaaaaa76181", "ami-0bbbbbbbbbbb77190"
 
 
@@ -52,6 +53,7 @@ def user_data(kernel_arguments: tuple[str, ...] = (NOKMEM,), **changes: Any) -> 
         "region": "us-west-2",
         "pool": "worker",
         "version": "7.7.1908",
+        "group": GROUP,
         "labels": {"team": "ci"},
         "taints": ("dedicated=ci:NoSchedule",),
         "kernel_arguments": kernel_arguments,
@@ -66,9 +68,10 @@ def eks_user_data() -> str:
 
 def launch(aws: Aws, count: int, *, image: str = NEW_IMAGE, text: str | None = None) -> str:
     """A group of `count` instances that wait for their launch hook; its name."""
-    encoded = base64.b64encode((user_data() if text is None else text).encode()).decode()
+    name = aws.next_name()
+    encoded = base64.b64encode((user_data() if text is None else text).replace(GROUP, name).encode()).decode()
     template = aws.template(ImageId=image, UserData=encoded)
-    return aws.group(template, low=count, LifecycleHookSpecificationList=[LAUNCH_HOOK])
+    return aws.group(template, low=count, LifecycleHookSpecificationList=[LAUNCH_HOOK], name=name)
 
 
 def in_service(aws: Aws, group: str, count: int) -> list[str]:

@@ -129,6 +129,9 @@ def test_an_argument_that_is_never_applied_abandons_the_launch_and_never_joins(f
     assert fleet.nodes.nodes == {}
     (activity,) = fleet.aws.activities(group, "Cancelled")
     assert "ABANDON" in activity["StatusMessage"]
+    (instance_id,) = [one for one, found in fleet.records(group).items() if found["state"] == "terminated"]
+    tags = fleet.aws.ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [instance_id]}])["Tags"]
+    assert {"nodepools.dev/refused": record["reason"]}.items() <= {tag["Key"]: tag["Value"] for tag in tags}.items()
 
 
 def test_a_kernel_below_the_floor_is_abandoned(fleet):

@@ -4,12 +4,14 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import pytest
 
 from pulumi_nodepools.bootstrap import Bootstrap, EksJoin, render
+from pulumi_nodepools.bootstrap.signed_call import SHELL
 from sandbox.fleet import systemd
-from sandbox.fleet.cloud import Instance, _as_text, _read_command
+from sandbox.fleet.cloud import Cloud, Instance
 from sandbox.fleet.machine import MAX_POWER_ONS, Image, Machine, Record
 from sandbox.fleet.metadata import MetadataServer
 from sandbox.fleet.nodes import make_node
@@ -99,9 +101,13 @@ FAMILIES_HERE = {"el7": EksJoin(), "al2": EksJoin(), "al2023": EksJoin("10.100.0
 def test_what_the_library_renders_boots_once_more_and_joins_or_never_does(
     bench, monkeypatch, family, fault, joined
 ) -> None:
-    calls: list[list[str]] = []
-    cloud = SimpleNamespace(command=lambda words: (calls.append(list(words)), (0, ""))[1])
-    monkeypatch.setattr(bench.machine, "_cloud", cloud)
+    calls: list[dict[str, str]] = []
+
+    def forward(_headers: object, body: bytes) -> tuple[int, str, bytes]:
+        calls.append(dict(parse_qsl(body.decode())))
+        return 200, "text/xml", b"<Response/>"
+
+    monkeypatch.setattr(bench.machine, "_cloud", SimpleNamespace(forward=forward))
     made = Bootstrap(
         cluster="prod",
         endpoint="https://127.0.0.1:6443",
@@ -119,7 +125,9 @@ def test_what_the_library_renders_boots_once_more_and_joins_or_never_does(
     assert bench.machine.record.powerOns == 2
     assert bench.machine.record.validated is joined
     assert len(bench.machine.record.kubeletStarts) == int(joined)
-    assert [call[-1] for call in calls] == ["CONTINUE" if joined else "ABANDON"]
+    results = [call["LifecycleActionResult"] for call in calls if call["Action"] == "CompleteLifecycleAction"]
+    assert results == ["CONTINUE" if joined else "ABANDON"]
+    assert [call["Action"] for call in calls if call["Action"] == "CreateTags"] == ([] if joined else ["CreateTags"])
 
 
 @pytest.mark.parametrize(("fault", "seconds"), [("", 0.001), ("slow", 0.01)])
@@ -241,20 +249,36 @@ def test_labels_and_taints_come_from_kubelet_arguments_alone():
     ]
 
 
+SIGNED = """#!/bin/sh
+region=us-west-2
+@SHELL@
+aws_call ec2 TerminateInstances InstanceId.1=i-1 2>"$NODEPOOLS_ROOT/var/lib/other"
+aws_call ec2 CreateTags ResourceId.1=i-1 >"$NODEPOOLS_ROOT/var/lib/own" && echo done >>"$NODEPOOLS_ROOT/var/lib/own"
+"""
+
+
+def test_an_instance_may_call_only_what_a_nodes_role_allows(bench, monkeypatch):
+    cloud = Cloud("http://127.0.0.1:9")
+    monkeypatch.setattr(
+        cloud._pool, "request", lambda *_args, **_more: SimpleNamespace(status=200, headers={}, data=b"")
+    )
+    monkeypatch.setattr(bench.machine, "_cloud", cloud)
+    bench.boot(script=SIGNED.replace("@SHELL@", SHELL))
+    assert "ec2 TerminateInstances: HTTP 403 AccessDenied" in bench.read("var/lib/other")
+    assert "done" in bench.read("var/lib/own")
+
+
 @pytest.mark.parametrize(
-    "words",
+    ("old", "new", "code"),
     [
-        "ec2 terminate-instances",
-        "ssm get-parameter --names x",
-        "ssm get-parameter --name",
-        "ssm",
-        "ssm get-parameter x",
+        ('("AWS4" +', '("AWS5" +', "SignatureDoesNotMatch"),
+        ('headers["x-amz-security-token"] = keys["Token"]', 'headers["x-amz-security-token"] = "x"', "InvalidClient"),
+        ('headers["authorization"] =', 'headers["unsigned"] =', "MissingAuthenticationToken"),
     ],
 )
-def test_aws_commands_that_are_not_imitated_are_refused(words):
-    with pytest.raises(ValueError, match=r"do not know|unknown option|expects a value"):
-        _read_command(words.split())
-
-
-def test_text_output_is_that_of_awscli():
-    assert [_as_text(value) for value in (None, "a", ["a", "b"], 3)] == ["None", "a", "a\tb", "3"]
+def test_a_call_that_is_not_signed_by_the_role_is_refused(bench, monkeypatch, old, new, code):
+    monkeypatch.setattr(bench.machine, "_cloud", None)
+    assert old in SHELL
+    bench.boot(script=SIGNED.replace("@SHELL@", SHELL.replace(old, new)))
+    assert f"HTTP 403 {code}" in bench.read("var/lib/other")
+    assert "done" not in bench.read("var/lib/own")

@@ -4,10 +4,11 @@ What a freeze changed is returned, not remembered: the caller records it in the 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.names import REFUSED_TAG
 
 FROZEN_PROCESSES = (
     "Launch",
@@ -125,12 +126,27 @@ def activities(session: Session, name: str, limit: int = 100) -> list[FailedLaun
 def instance_states(session: Session, ids: Sequence[str]) -> dict[str, str]:
     """EC2's state of each instance; `absent` for those that EC2 no longer knows."""
     states = dict.fromkeys(ids, "absent")
+    states.update((raw["InstanceId"], raw["State"]["Name"]) for raw in _instances(session, ids))
+    return states
+
+
+def explained(session: Session, launches: Sequence[FailedLaunch]) -> list[FailedLaunch]:
+    """The same launches, with the node's own reason where its validator left one (tag `nodepools.dev/refused`)."""
+    reasons = {
+        raw["InstanceId"]: tag["Value"]
+        for raw in _instances(session, [launch.instance for launch in launches if launch.instance])
+        for tag in raw.get("Tags", [])
+        if tag["Key"] == REFUSED_TAG
+    }
+    return [replace(launch, reason=reasons.get(launch.instance, launch.reason)) for launch in launches]
+
+
+def _instances(session: Session, ids: Sequence[str]) -> Iterable[dict[str, Any]]:
     for chunk in _chunks(ids):
         # A filter instead of InstanceIds: one forgotten instance would make the whole call fail.
         filters = [{"Name": "instance-id", "Values": chunk}]
         for reservation in session.pages("ec2", "describe_instances", "Reservations", Filters=filters):
-            states.update((raw["InstanceId"], raw["State"]["Name"]) for raw in reservation["Instances"])
-    return states
+            yield from reservation["Instances"]
 
 
 def _chunks(values: Sequence[str]) -> Iterable[list[str]]:

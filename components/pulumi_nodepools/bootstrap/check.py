@@ -29,9 +29,10 @@ _KERNEL_VERSION = re.compile(r"\d+(\.\d+)*(-\d+(\.\d+)*)?(\.(?:el|amzn)\d+[a-z0-
 _PLAIN = {
     "cluster": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
     "region": re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}"),
-    "group": re.compile(r"[A-Za-z0-9 !#%&()+,./:;=?@^_~-]{0,255}"),
+    "group": re.compile(r"[A-Za-z0-9 !#%&()+,./:;=?@^_~-]{1,255}"),
     "certificateAuthority": re.compile(r"[A-Za-z0-9+/=]*"),
     "join.tokenParameter": re.compile(r"[A-Za-z0-9_./-]{1,1011}"),
+    "join.tokenSecret": re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}"),
     "join.caCertHashes": re.compile(r"sha256:[0-9a-f]{64}"),
 }
 # User data can be read by every process on the node, and by whoever may describe launch templates.
@@ -149,8 +150,13 @@ def _names(bootstrap: Bootstrap) -> Iterator[str]:
 
 def _join(bootstrap: Bootstrap) -> Iterator[str]:
     match bootstrap.join:
-        case KubeadmJoin(token_parameter, hashes):
-            yield from _plain("join.tokenParameter", token_parameter)
+        case KubeadmJoin(token_parameter, hashes, token_secret):
+            if bool(token_parameter) == bool(token_secret):
+                yield "join: give tokenParameter (SSM) or tokenSecret (Secrets Manager), one of the two"
+            elif token_parameter:
+                yield from _plain("join.tokenParameter", token_parameter)
+            else:
+                yield from _plain("join.tokenSecret", token_secret)
             if not hashes:
                 yield "join.caCertHashes: at least one is needed, a node must not trust whoever answers"
             for digest in hashes:

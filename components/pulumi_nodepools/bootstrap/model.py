@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 class KubeadmJoin:
     """Join with kubeadm. The token itself never stands in user data, which every process on the node can read."""
 
-    token_parameter: str
-    """Name of the SSM parameter (SecureString) that holds the bootstrap token."""
-    ca_cert_hashes: tuple[str, ...]
+    token_parameter: str = ""
+    """Name of the SSM parameter (SecureString) that holds the bootstrap token; this or `token_secret`."""
+    ca_cert_hashes: tuple[str, ...] = ()
     """`sha256:…` of the cluster's CA, at least one."""
+    token_secret: str = ""
+    """Name of the Secrets Manager secret whose string is the bootstrap token."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Bootstrap:
     region: str
     pool: str
     version: str
-    group: str = ""
-    """Name of the Auto Scaling group; empty: the node asks which group it belongs to."""
+    group: str
+    """Name of the Auto Scaling group whose launch hook the node completes."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[str, ...] = ()
     """`key=value:Effect` or `key:Effect`."""

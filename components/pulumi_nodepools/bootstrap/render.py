@@ -7,15 +7,22 @@ per instance at the end of the first boot that gets so far.
 import shlex
 from collections.abc import Mapping
 
-from pulumi_nodepools.bootstrap import gates, scripts
+from pulumi_nodepools.bootstrap import gates, scripts, signed_call
 from pulumi_nodepools.bootstrap.check import check, doubts, host_and_port, turns_accounting_off
 from pulumi_nodepools.bootstrap.families import FAMILIES, Family
 from pulumi_nodepools.bootstrap.families.family import Dialect
 from pulumi_nodepools.bootstrap.model import Bootstrap, KubeadmJoin
 from pulumi_nodepools.errors import ConfigError
-from pulumi_nodepools.names import LAUNCH_HOOK, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL, validated_value
+from pulumi_nodepools.names import (
+    LAUNCH_HOOK,
+    POOL_LABEL,
+    REFUSED_TAG,
+    VALIDATED_LABEL,
+    VERSION_LABEL,
+    validated_value,
+)
 
-REVISION = 1
+REVISION = 2
 """Raised when the text for unchanged values changes; recorded beside what was rendered, never compared."""
 MAX_BYTES = 16384
 """What EC2 accepts, counted before base64."""
@@ -56,6 +63,7 @@ def _join_script(b: Bootstrap, family: Family, dialect: Dialect | None) -> str:
         "region": b.region,
         "group": b.group,
         "hook": LAUNCH_HOOK,
+        "refused_tag": REFUSED_TAG,
         "minimum_kernel": b.minimum_kernel or "",
         "probe_kmem": "yes" if turns_accounting_off(b.kernel_arguments) else "",
         "labels": ",".join(f"{key}={value}" for key, value in sorted({**b.labels, **own}.items())),
@@ -63,7 +71,13 @@ def _join_script(b: Bootstrap, family: Family, dialect: Dialect | None) -> str:
         "more_arguments": " ".join([*_taint_argument(b), *b.kubelet_arguments]),
     }
     join, method = ({"cluster": b.cluster}, dialect.join) if dialect else _join(b)
-    validate = (gates.refusal(family.join_units), scripts.VALIDATE, family.probe, scripts.CHECK_MESSAGES)
+    validate = (
+        signed_call.SHELL,
+        gates.refusal(family.join_units),
+        scripts.VALIDATE,
+        family.probe,
+        scripts.CHECK_MESSAGES,
+    )
     text = "".join(
         (
             *validate,
@@ -82,10 +96,11 @@ def _join(b: Bootstrap) -> tuple[dict[str, str], str]:
     if isinstance(b.join, KubeadmJoin):
         values = {
             "server": host_and_port(b.endpoint),
-            "token_parameter": b.join.token_parameter,
+            "token_name": b.join.token_parameter or b.join.token_secret,
             "ca_hashes": " ".join(b.join.ca_cert_hashes),
         }
-        return values, scripts.JOIN_KUBEADM
+        call, place = scripts.READ_FROM_PARAMETER if b.join.token_parameter else scripts.READ_FROM_SECRET
+        return values, scripts.JOIN_KUBEADM.replace("@READ_TOKEN@", call).replace("@TOKEN_PLACE@", place)
     values = {"cluster": b.cluster, "endpoint": b.endpoint, "certificate_authority": b.certificate_authority}
     return values, scripts.JOIN_EKS
 

@@ -76,25 +76,24 @@ retry() {
     "$@"
 }
 
-find_group() {
-    [ -z "$group" ] || return 0
-    group=$(retry aws autoscaling describe-auto-scaling-instances --region "$region" --instance-ids "$instance" \
-        --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text) || group=''
-    case "$group" in '' | None) group=$(imds tags/instance/aws:autoscaling:groupName) || group='' ;; esac
-    [ -n "$group" ]
+complete_hook() {
+    retry aws_call autoscaling CompleteLifecycleAction AutoScalingGroupName="$group" LifecycleHookName="$hook" \
+        InstanceId="$instance" LifecycleActionResult="$1" >/dev/null && return 0
+    say "CompleteLifecycleAction $1 failed for $instance in $group; the hook ends by its own timeout"
+    return 1
 }
 
-complete_hook() {
-    find_group || { say "the Auto Scaling group of $instance is not known, hook not completed"; return 1; }
-    retry aws autoscaling complete-lifecycle-action --region "$region" --auto-scaling-group-name "$group" \
-        --lifecycle-hook-name "$hook" --instance-id "$instance" --lifecycle-action-result "$1" && return 0
-    say "complete-lifecycle-action $1 failed for $instance in $group; the hook ends by its own timeout"
-    return 1
+# The console of an instance that is gone is hard to come by; its tags can be read for an hour.
+tag_refusal() {
+    aws_call ec2 CreateTags ResourceId.1="$instance" Tag.1.Key="$refused_tag" \
+        Tag.1.Value="$(printf '%s' "$*" | LC_ALL=C tr -cd ' -~' | cut -c 1-255)" >/dev/null ||
+        say "cannot tag $instance with the reason"
 }
 
 abandon() {
     say "ABANDON: $*"
     refuse_kubelet
+    tag_refusal "$*"
     complete_hook ABANDON
     exit 1
 }
@@ -186,10 +185,9 @@ write_kubelet_arguments || abandon "cannot write @KUBELET_FILE@"
 """
 
 JOIN_KUBEADM = r"""
-secret=$(retry aws ssm get-parameter --region "$region" --name "$token_parameter" --with-decryption \
-    --query Parameter.Value --output text) || abandon "cannot read the join token: SSM parameter $token_parameter"
+secret=$(retry aws_call @READ_TOKEN@) || abandon "cannot read the join token: @TOKEN_PLACE@ $token_name"
 printf '%s' "$secret" | grep -qE '^[a-z0-9]{6}\.[a-z0-9]{16}$' ||
-    abandon "the SSM parameter $token_parameter does not hold a bootstrap token"
+    abandon "@TOKEN_PLACE@ $token_name does not hold a bootstrap token"
 set -- --token "$secret"
 for digest in $ca_hashes; do
     set -- "$@" --discovery-token-ca-cert-hash "$digest"
@@ -201,6 +199,10 @@ JOIN_EKS = r"""
 "$root/etc/eks/bootstrap.sh" "$cluster" --apiserver-endpoint "$endpoint" --b64-cluster-ca "$certificate_authority" \
     --kubelet-extra-args "$kubelet_arguments" || abandon "/etc/eks/bootstrap.sh failed with status $?"
 """
+
+# Arguments of aws_call, and what the place is called in messages.
+READ_FROM_PARAMETER = ('ssm GetParameter Name="$token_name" WithDecryption=true', "SSM parameter")
+READ_FROM_SECRET = ('secretsmanager GetSecretValue SecretId="$token_name"', "secret")
 
 # Validated and told to join: waiting for Ready here would deadlock with anything that waits for InService.
 FINISH = r"""

@@ -198,6 +198,7 @@ class _Gate:
         self.lease.check()
         place = self.gate.place
         freezing.stop_launches(self.session, self.record, place.version, views)
+        failed = groups.explained(self.session, failed)
         serving = self.record.load().serving
         untouched = f"{place.pool} {serving} still serves and was not touched" if serving else "no version serves yet"
         raise GateError(

@@ -3,6 +3,7 @@
 import pytest
 
 from pulumi_nodepools.aws import groups, subnets
+from pulumi_nodepools.aws.groups import FailedLaunch
 from pulumi_nodepools.errors import ConfigError
 
 
@@ -62,6 +63,21 @@ def test_instances_that_ec2_forgot_are_absent(session, make_group):
     session.call("ec2", "terminate_instances", InstanceIds=ids[:1])
     states = groups.instance_states(session, [*ids, "i-0000000000000dead"])
     assert states == {ids[0]: "terminated", ids[1]: "running", "i-0000000000000dead": "absent"}
+
+
+def test_a_failed_launch_is_explained_by_what_the_node_left_as_a_tag(session, make_group):
+    make_group()
+    told, silent = (instance.id for instance in _view(session).instances)
+    session.call("ec2", "create_tags", Resources=[told], Tags=[{"Key": "nodepools.dev/refused", "Value": "too old"}])
+    session.call("ec2", "terminate_instances", InstanceIds=[told])
+    failed = [FailedLaunch("a1", told, "ABANDON Result"), FailedLaunch("a2", silent, "ABANDON Result")]
+    failed.append(FailedLaunch("a3", "", "no capacity"))
+    explained = groups.explained(session, failed)
+    assert [(one.instance, one.reason) for one in explained] == [
+        (told, "too old"),
+        (silent, "ABANDON Result"),
+        ("", "no capacity"),
+    ]
 
 
 def test_failed_launches_name_instance_and_reason(session, make_group, monkeypatch):

@@ -3,16 +3,16 @@
 import email
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pulumi_nodepools.bootstrap import Bootstrap, EksJoin, KubeadmJoin, render
+from tests.node_cloud import INSTANCE, Cloud
 
 NOKMEM = "cgroup.memory=nokmem"
 KERNEL = "3.10.0-1062.4.1.el7.x86_64"
-TOKEN = "abcdef.0123456789abcdef"
-INSTANCE = "i-0123456789abcdef0"
 
 TOOLS = {
     "grubby": '[ ! -e "$FAKE/grubby-fails" ] || exit 3\n'
@@ -25,16 +25,6 @@ TOOLS = {
     "sleep": "exit 0",
     "sync": "exit 0",
     "dmesg": 'cat "$FAKE/dmesg"',
-    "curl": """case "$*" in
-        *api/token) echo imds-token ;;
-        *'X-aws-ec2-metadata-token: imds-token'*/meta-data/instance-id) echo "$FAKE_INSTANCE" ;;
-        *) exit 22 ;;
-    esac""",
-    "aws": """if [ -s "$FAKE/aws-fails" ]; then sed -i 1d "$FAKE/aws-fails"; exit 254; fi
-    case "$*" in
-        *describe-auto-scaling-instances*) echo prod-worker-7.7.1908 ;;
-        *get-parameter*) cat "$FAKE/token" ;;
-    esac""",
     "kubeadm": '[ ! -e "$FAKE/kubeadm-fails" ]',
     "rmdir": 'rm -r "$1"',
     "mkdir": """/bin/mkdir "$@" || exit 1
@@ -53,6 +43,7 @@ def bootstrap(**changes) -> Bootstrap:
         "region": "us-west-2",
         "pool": "worker",
         "version": "7.7.1908",
+        "group": "prod-worker-7.7.1908",
         "labels": {"team": "ci"},
         "kernel_arguments": (NOKMEM,),
         "minimum_kernel": "3.10.0-1062.4.1",
@@ -71,7 +62,8 @@ def parts(text: str) -> dict[str, str]:
 
 
 class Machine:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cloud: Cloud) -> None:
+        self.cloud = cloud
         self.root = folder / "root"
         self.fake = folder / "fake"
         self.tools = folder / "tools"
@@ -84,7 +76,6 @@ class Machine:
             tool.chmod(0o755)
         (self.fake / "calls").touch()
         (self.fake / "dmesg").write_text("[    0.000000] Command line: ro\n")
-        (self.fake / "token").write_text(TOKEN + "\n")
         (self.root / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX="crashkernel=auto"\n')
         self.cmdline = "ro root=/dev/xvda1"
         self.kernel = KERNEL
@@ -98,9 +89,9 @@ class Machine:
         seams = {
             "PATH": f"{self.tools}:{os.environ['PATH']}",
             "NODEPOOLS_ROOT": str(self.root),
-            "NODEPOOLS_METADATA": "http://metadata",
+            "NODEPOOLS_METADATA": self.cloud.metadata,
+            "NODEPOOLS_ENDPOINT": self.cloud.endpoint,
             "FAKE": str(self.fake),
-            "FAKE_INSTANCE": INSTANCE,
         }
         return subprocess.run(
             [script_file],
@@ -138,14 +129,12 @@ class Machine:
     def reboots(self) -> int:
         return sum("reboot" in call for call in self.calls("systemctl"))
 
-    @property
-    def results(self) -> list[str]:
-        return [call.split()[-1] for call in self.calls("aws") if "complete-lifecycle-action" in call]
-
     def dropin(self, name: str, unit: str = "kubelet.service") -> Path:
         return self.root / "etc/systemd/system" / f"{unit}.d" / name
 
 
 @pytest.fixture
-def machine(tmp_path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path) -> Iterator[Machine]:
+    with Cloud() as cloud:
+        yield Machine(tmp_path, cloud)
+        assert cloud.faults == [], "every call is signed as AWS asks"

@@ -97,7 +97,7 @@ def test_a_kernel_is_compared_with_the_floor_as_the_family_names_it(machine, fam
     assert machine.join(made(kernel_arguments=(), minimum_kernel=same), family).returncode == 0
     done = machine.join(made(kernel_arguments=(), minimum_kernel=older), family)
     assert f"kernel {machine.kernel} is older than {older}" in done.stderr
-    assert machine.results == ["CONTINUE", "ABANDON"]
+    assert machine.cloud.hook_results == ["CONTINUE", "ABANDON"]
     for unit in FAMILIES[family].join_units:
         assert machine.dropin(REFUSED, unit).read_text() == "[Unit]\nConditionPathExists=!/\n"
         assert f"stop {unit}" in machine.calls("systemctl")
@@ -120,12 +120,12 @@ def test_accounting_is_read_from_a_slice_that_runs_the_system(machine, family, f
     stat.parent.mkdir(parents=True)
     stat.write_text(off)
     done = machine.join(made(), family)
-    assert (done.returncode, machine.results) == (0, ["CONTINUE"])
+    assert (done.returncode, machine.cloud.hook_results) == (0, ["CONTINUE"])
     assert "unverifiable" not in done.stderr
     stat.write_text(on)
     done = machine.join(made(), family)
     assert "ABANDON: kernel memory is still accounted" in done.stderr
-    assert machine.results[-1] == "ABANDON"
+    assert machine.cloud.hook_results[-1] == "ABANDON"
 
 
 @pytest.mark.parametrize("family", NEWER)
@@ -135,7 +135,7 @@ def test_numbers_that_cannot_be_read_are_no_proof(machine, family):
     stat.parent.mkdir(parents=True)
     stat.write_text("")
     assert "still accounted: unreadable bytes" in machine.join(made(), family).stderr
-    assert machine.results == ["ABANDON"]
+    assert machine.cloud.hook_results == ["ABANDON"]
 
 
 def test_debian_packages_read_kubelet_arguments_from_their_own_file(machine):
@@ -162,11 +162,11 @@ def test_nodeadm_gets_the_evidence_only_from_the_validator(machine):
     }
     assert rest == ["--register-with-taints=dedicated=ci:NoSchedule", "--max-pods=58"]
     assert machine.calls("kubeadm") == []
-    assert machine.results == ["CONTINUE"]
+    assert machine.cloud.hook_results == ["CONTINUE"]
 
 
 def test_nodeadm_gets_nothing_from_a_node_that_is_refused(machine):
     machine.join(made(), "al2023")
-    assert machine.results == ["ABANDON"]
+    assert machine.cloud.hook_results == ["ABANDON"]
     assert not (machine.root / "etc/eks/nodeadm.d").exists()
     assert "stop nodeadm-run.service" in machine.calls("systemctl")

@@ -2,7 +2,10 @@
 
 import pytest
 
-from .conftest import INSTANCE, NOKMEM, TOKEN, bootstrap, eks
+from pulumi_nodepools.bootstrap import KubeadmJoin
+from tests.node_cloud import INSTANCE, JOIN_TOKEN
+
+from .conftest import NOKMEM, bootstrap, eks
 
 REFUSED = "06-nodepools-refused.conf"
 READABLE = "/proc/self/status"
@@ -18,13 +21,14 @@ def booted(machine):
 def refused(machine, done) -> str:
     """The reason given on the console, after checking all that a refusal consists of."""
     assert done.returncode == 1
-    assert machine.results == ["ABANDON"]
+    assert machine.cloud.hook_results == ["ABANDON"]
     assert machine.calls("kubeadm") == []
     assert machine.dropin(REFUSED).read_text() == "[Unit]\nConditionPathExists=!/\n"
     assert "stop kubelet.service" in machine.calls("systemctl")
     assert not (machine.root / "etc/sysconfig/kubelet").exists(), "no evidence without proof"
     (line,) = [one for one in done.stderr.splitlines() if "ABANDON:" in one]
     assert line in (machine.root / "dev/console").read_text()
+    assert machine.cloud.refusals == [line.partition("ABANDON: ")[2]]
     return line.partition("ABANDON: ")[2]
 
 
@@ -38,19 +42,27 @@ def test_a_validated_node_gets_its_evidence_joins_and_completes_the_hook(booted)
     assert rest == "--register-with-taints=dedicated=ci:NoSchedule --max-pods=110\n"
     digest = "sha256:" + "a1" * 32
     assert booted.calls("kubeadm") == [
-        f"join api.prod.example:6443 --token {TOKEN} --discovery-token-ca-cert-hash {digest}"
+        f"join api.prod.example:6443 --token {JOIN_TOKEN} --discovery-token-ca-cert-hash {digest}"
     ]
-    assert booted.calls("aws")[-1] == (
-        "autoscaling complete-lifecycle-action --region us-west-2 --auto-scaling-group-name prod-worker-7.7.1908 "
-        f"--lifecycle-hook-name nodepools-validate --instance-id {INSTANCE} --lifecycle-action-result CONTINUE"
-    )
+    (completed,) = booted.cloud.called("CompleteLifecycleAction")
+    assert (completed.service, completed.region) == ("autoscaling", "us-west-2")
+    assert completed.parameters == {
+        "Action": "CompleteLifecycleAction",
+        "Version": "2011-01-01",
+        "AutoScalingGroupName": "prod-worker-7.7.1908",
+        "LifecycleHookName": "nodepools-validate",
+        "InstanceId": INSTANCE,
+        "LifecycleActionResult": "CONTINUE",
+    }
+    assert booted.cloud.refusals == []
     assert not booted.dropin(REFUSED).exists()
 
 
 def test_the_token_is_read_from_the_parameter_and_never_printed(booted):
     done = booted.join(bootstrap())
-    assert any("--name /prod/join-token --with-decryption" in call for call in booted.calls("aws"))
-    assert TOKEN not in done.stderr + done.stdout + (booted.root / "dev/console").read_text()
+    (asked,) = booted.cloud.called("GetParameter")
+    assert asked.parameters == {"Name": "/prod/join-token", "WithDecryption": True}
+    assert JOIN_TOKEN not in done.stderr + done.stdout + (booted.root / "dev/console").read_text()
 
 
 def test_a_missing_argument_abandons_and_says_what_the_boothook_met(machine):
@@ -84,7 +96,7 @@ def test_kernels_are_compared_as_el_versions(machine, kernel, floor, accepted):
     done = machine.join(bootstrap(kernel_arguments=(), minimum_kernel=floor))
     if accepted:
         assert done.returncode == 0, done.stderr
-        assert machine.results == ["CONTINUE"]
+        assert machine.cloud.hook_results == ["CONTINUE"]
     else:
         reason = refused(machine, done)
         assert kernel in reason
@@ -148,31 +160,31 @@ def test_kmem_is_not_probed_where_the_argument_is_not_required(machine):
 def test_a_failed_join_abandons(booted):
     (booted.fake / "kubeadm-fails").touch()
     done = booted.join(bootstrap())
-    assert booted.results == ["ABANDON"]
+    assert booted.cloud.hook_results == ["ABANDON"]
     assert "kubeadm join api.prod.example:6443 failed with status 1" in done.stderr
     assert booted.dropin(REFUSED).exists()
 
 
 def test_a_parameter_without_a_token_abandons_without_showing_it(booted):
-    (booted.fake / "token").write_text("hunter2\n")
+    booted.cloud.join_token = "hunter2"
     done = booted.join(bootstrap())
-    assert booted.results == ["ABANDON"]
+    assert booted.cloud.hook_results == ["ABANDON"]
     assert booted.calls("kubeadm") == []
     assert "hunter2" not in done.stderr
 
 
 def test_calls_that_fail_for_a_moment_are_tried_again(booted):
-    (booted.fake / "aws-fails").write_text("1\n2\n3\n")
+    booted.cloud.failures = 3
     done = booted.join(bootstrap())
     assert done.returncode == 0, done.stderr
-    assert booted.results == ["CONTINUE"]
+    assert booted.cloud.hook_results == ["CONTINUE"]
 
 
 def test_a_token_that_cannot_be_read_abandons(booted):
-    (booted.fake / "aws-fails").write_text("1\n2\n3\n4\n")
+    booted.cloud.failures = 4
     done = booted.join(bootstrap())
     assert "cannot read the join token: SSM parameter /prod/join-token" in done.stderr
-    assert booted.results == ["ABANDON"]
+    assert booted.cloud.hook_results == ["ABANDON"]
     assert booted.dropin(REFUSED).exists()
 
 
@@ -187,7 +199,7 @@ def test_an_eks_node_is_bootstrapped_with_the_same_kubelet_arguments(booted):
     assert words[:5] == ["prod", "--apiserver-endpoint", "https://api.prod.example:6443", "--b64-cluster-ca", "Q0E="]
     assert words[5] == "--kubelet-extra-args"
     assert "nodepools.dev/validated=worker-7.7.1908 --register-with-taints=a:NoExecute" in words[6]
-    assert booted.results == ["CONTINUE"]
+    assert booted.cloud.hook_results == ["CONTINUE"]
 
 
 def test_settings_of_the_image_stay_and_labels_of_a_former_node_go(booted):
@@ -201,7 +213,42 @@ def test_settings_of_the_image_stay_and_labels_of_a_former_node_go(booted):
     assert "validated=x" not in lines[1]
 
 
-def test_a_group_that_is_given_is_not_asked_for(booted):
-    booted.join(bootstrap(group="prod-worker-7.7.1908-us-west-2a"))
-    assert not any("describe" in call for call in booted.calls("aws"))
-    assert "--auto-scaling-group-name prod-worker-7.7.1908-us-west-2a" in booted.calls("aws")[-1]
+def test_a_token_may_be_kept_in_secrets_manager(booted):
+    join = KubeadmJoin(token_secret="prod/join", ca_cert_hashes=("sha256:" + "a1" * 32,))
+    done = booted.join(bootstrap(join=join))
+    assert done.returncode == 0, done.stderr
+    (asked,) = booted.cloud.called("GetSecretValue")
+    assert (asked.service, asked.parameters) == ("secretsmanager", {"SecretId": "prod/join"})
+    assert JOIN_TOKEN in booted.calls("kubeadm")[0]
+    assert JOIN_TOKEN not in done.stderr + done.stdout
+
+
+def test_the_reason_of_a_refusal_is_left_as_a_tag_of_the_instance(booted):
+    (booted.fake / "dmesg").write_text("[1.0] kmem_cache_create(x\u00e9" + "y" * 300 + ") failed with error -12\n")
+    booted.join(bootstrap())
+    (tagged,) = booted.cloud.called("CreateTags")
+    assert tagged.parameters["ResourceId.1"] == INSTANCE
+    assert tagged.parameters["Tag.1.Key"] == "nodepools.dev/refused"
+    reason = tagged.parameters["Tag.1.Value"]
+    assert reason.startswith("the kernel reports the kmem leak since this boot: [1.0] kmem_cache_create(xyyy")
+    assert len(reason) == 255, "what a tag takes"
+
+
+def test_a_node_without_the_right_to_tag_itself_still_abandons(booted):
+    booted.cloud.denied = {"CreateTags"}
+    done = booted.join(bootstrap(kernel_arguments=("nosmt",)))
+    assert booted.cloud.hook_results == ["ABANDON"]
+    assert "ec2 CreateTags: HTTP 403 UnauthorizedOperation" in done.stderr or "AccessDenied" in done.stderr
+    assert f"cannot tag {INSTANCE} with the reason" in done.stderr
+
+
+def test_without_any_python_the_node_does_not_join(booted):
+    """Nothing can be called then, the hook ends by its own timeout; that must not count as validated."""
+    for name in ("python3", "python", "python2"):
+        (booted.tools / name).write_text("#!/bin/sh\nexit 127\n")
+        (booted.tools / name).chmod(0o755)
+    done = booted.join(bootstrap())
+    assert done.returncode == 1
+    assert booted.calls("kubeadm") == []
+    assert booted.dropin(REFUSED).exists()
+    assert booted.cloud.calls == []
