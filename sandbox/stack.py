@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
+from sandbox.aws import JOIN_TOKEN
 from sandbox.binaries import Tools, locate
 from sandbox.control_plane import ControlPlane, free_ports, locked
 from sandbox.processes import Processes, SandboxError, stop_each
@@ -139,6 +140,7 @@ class Sandbox:
             try:
                 self._lay_down_plugins()
                 self.control_plane.start()
+                self._store_join_token()
                 self._start_aws()
                 self._start_fleet()
             except BaseException:
@@ -166,6 +168,18 @@ class Sandbox:
     def _end(self) -> bool:
         # The fleet first: it would take vanishing instances for terminated ones and delete their Nodes.
         return stop_each((self.fleet.stop, self.aws.stop, ControlPlane(self.root, {}).stop))
+
+    def _store_join_token(self) -> None:
+        """As `kubeadm init` does: the token that the simulated AWS keeps as a parameter, without an end."""
+        token_id, _, secret = JOIN_TOKEN.partition(".")
+        body = {
+            "metadata": {"name": f"bootstrap-token-{token_id}"},
+            "type": "bootstrap.kubernetes.io/token",
+            "stringData": {"token-id": token_id, "token-secret": secret, "usage-bootstrap-authentication": "true"},
+        }
+        status, answer = self.control_plane.request("POST", "/api/v1/namespaces/kube-system/secrets", body)
+        if status != 201:
+            raise SandboxError(f"the API server did not take the join token: {status} {answer}")
 
     def _start_aws(self) -> None:
         folder = self.root / "aws"

@@ -161,11 +161,14 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
             access=cluster.access,
             subnet_ids=[str(subnet) for subnet in args.versions[args.active].subnet_ids],
             initial=size_for(args, None).desired,
+            join=cluster.join,
         )
         size_for(args, found.live_size)
         _require_account(args.pool, found.account)
     except NodePoolsError as error:
         raise pulumi.RunError(str(error)) from None
+    for warning in found.warnings:
+        pulumi.log.warn(warning)
     return replace(args, found=found)
 
 

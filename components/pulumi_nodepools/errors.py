@@ -36,6 +36,10 @@ class AwsError(NodePoolsError):
     """An AWS API call failed for a reason other than credentials."""
 
 
+class JoinTokenError(NodePoolsError):
+    """The token that new nodes would join with is missing or has ended; nothing was changed."""
+
+
 class IdentityError(NodePoolsError):
     """The account, cluster or instances found are not those recorded; "gone" may not be concluded."""
 

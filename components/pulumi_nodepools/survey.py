@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pulumi_nodepools import join_token
 from pulumi_nodepools.aws import groups, subnets
 from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record
-from pulumi_nodepools.errors import AccessDeniedError, ConfigError
+from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
 from pulumi_nodepools.names import RECORD_NAMESPACE, group_name
 
 
@@ -26,6 +28,8 @@ class Survey:
     live_size: int | None
     subnet_zones: dict[str, str]
     free_addresses: dict[str, int]
+    warnings: tuple[str, ...] = ()
+    """What does not stop this run, but a later one."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def survey(
     access: Access,
     subnet_ids: Sequence[str],
     initial: int = 0,
+    join: KubeadmJoin | EksJoin | None = None,
 ) -> Survey:
     """Look, and raise one clear error for what would stop the pool. `initial` counts when no version serves yet."""
     session = Session(region, access.profile, access.role_arn)
@@ -87,9 +92,13 @@ def survey(
     record = PoolRecord(client, pool).load()
     zones, free = subnets.describe(session, subnet_ids)
     live_size = _live_size(session, cluster, record, sorted(set(zones.values())))
+    token = join_token.check(session, client, join) if isinstance(join, KubeadmJoin) else None
     if not _exists(session, cluster, pool, active, sorted(set(zones.values()))):
         _require_addresses(pool, active, live_size if live_size is not None else initial, free)
-    return Survey(account, client.cluster_uid, record.serving, live_size, zones, free)
+        if token and token.stops:
+            raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
+    warnings = (f"pool {pool}: {token.message}",) if token else ()
+    return Survey(account, client.cluster_uid, record.serving, live_size, zones, free, warnings)
 
 
 def require_rights(client: Client) -> None:

@@ -10,6 +10,7 @@ from moto.core.types import Base64EncodedString
 from moto.ec2.models.amis import Ami
 from moto.ec2.utils import parse_user_data
 
+from sandbox.aws import JOIN_TOKEN
 from sandbox.aws.switches import Switches
 
 # Any: parts of these modules are replaced below, which moto's annotations do not foresee.
@@ -29,8 +30,7 @@ IMAGES = {
     "ami-0bbbbbbbbbbb77190": ("el7-7.7.1908", "3.10.0-1062.4.1.el7.x86_64"),
 }
 PARAMETERS = {
-    # A kubeadm token of the documented form, worth nothing anywhere.
-    "/nodepools/prod/join-token": ("SecureString", "abcdef.0123456789abcdef"),
+    "/nodepools/prod/join-token": ("SecureString", JOIN_TOKEN),
     "/nodepools/images/el7": ("String", "ami-0bbbbbbbbbbb77190"),
 }
 

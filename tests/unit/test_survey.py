@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from pulumi_nodepools import survey as survey_module
+from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.errors import AccessDeniedError, ConfigError
+from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
+from pulumi_nodepools.join_token import Finding
 from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
 from tests.unit.memory_cluster import MemoryCluster
 
@@ -87,3 +89,19 @@ def test_the_initial_size_counts_while_nothing_serves(cluster, make_group, monke
     )
     with pytest.raises(ConfigError, match="adds 14 nodes"):
         _survey(subnets, initial=14)
+
+
+def _ended(*_):
+    return Finding("the join token abcdef has ended", stops=True)
+
+
+def test_an_ended_join_token_stops_what_would_add_nodes_and_warns_otherwise(cluster, make_group, monkeypatch):  # noqa: F811
+    subnets = make_group("prod-worker-v1", desired=3)
+    PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1"))
+    monkeypatch.setattr(survey_module.join_token, "check", _ended)
+    with pytest.raises(JoinTokenError, match=r"pool worker: the join token abcdef has ended\. Nothing was changed"):
+        _survey(subnets, join=KubeadmJoin("/prod/token"))
+    assert _survey(subnets, join=KubeadmJoin("/prod/token"), active="v1").warnings == (
+        "pool worker: the join token abcdef has ended",
+    )
+    assert _survey(subnets, join=EksJoin()).warnings == ()
