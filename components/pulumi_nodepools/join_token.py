@@ -46,7 +46,7 @@ def check(session: Session, client: Client, join: KubeadmJoin) -> Finding | None
         return Finding(f"the join token cannot be read from {place}: {error}. Nodes could not join", stops=True)
     found = re.fullmatch(r"([a-z0-9]{6})\.([a-z0-9]{16})", token.strip())
     if not found:
-        return Finding(f"{place} does not hold a bootstrap token (six characters, a dot, sixteen): {_RENEW}", stops=True)
+        return Finding(f"{place} does not hold a bootstrap token (like a1b2c3.…): {_RENEW}", stops=True)
     name = f"bootstrap-token-{found[1]}"
     try:
         secret = client.get(f"{_SECRETS}/{name}")
