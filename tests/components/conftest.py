@@ -70,7 +70,11 @@ def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
     """Replaces the look at cluster and account; returns the list of its calls."""
 
     def fake(
-        *, live: int | None = None, account: str = ACCOUNT, error: Exception | None = None
+        *,
+        live: int | None = None,
+        account: str = ACCOUNT,
+        error: Exception | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> list[dict[str, Any]]:
         calls: list[dict[str, Any]] = []
 
@@ -85,6 +89,7 @@ def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
                 live_size=live,
                 subnet_zones=ZONES,
                 free_addresses=dict.fromkeys(SUBNETS, 200),
+                warnings=warnings,
             )
 
         monkeypatch.setattr(blue_green, "survey", survey)

@@ -158,6 +158,7 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "active": "7.7.1908",
             "region": "us-west-2",
             "access": make_cluster().access,
+            "join": make_cluster().join,
             "subnet_ids": list(SUBNETS),
             "initial": 14,
         }
@@ -274,3 +275,11 @@ def test_outputs_of_the_pool(surveyed) -> None:
 def test_arguments_that_cannot_work_are_refused_where_they_are_made(changes, words) -> None:
     with pytest.raises(ConfigError, match=words):
         make_pool(**changes)
+
+
+def test_what_the_survey_warns_of_is_shown_before_anything_is_registered(surveyed, monkeypatch) -> None:
+    surveyed(warnings=("pool worker: the join token ends in 5 h",))
+    shown: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda message, *_args, **_more: shown.append(message))
+    build()
+    assert shown == ["pool worker: the join token ends in 5 h"]
