@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 POLICY_STAMP := $(POLICY_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos boot-tools boot-test lock policy-docs binaries \
+.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos test-tools boot-tools boot-test lock policy-docs binaries \
 	sandbox-up sandbox-down sandbox-status clean
 
 help: ## List the targets
@@ -70,6 +70,9 @@ test: check setup binaries ## Checks and the default tiers: unit, components, po
 
 policy-docs: $(STAMP) ## Write the rules' part of docs/policies.md again
 	$(PY) policies/document.py docs/policies.md
+
+test-tools: ## Install what the default tests ask for its opinion (Debian packages; as root)
+	tests/tools.sh install
 
 boot-tools: ## Install what the boot test needs (Debian packages; as root)
 	tests/boot/tools.sh install

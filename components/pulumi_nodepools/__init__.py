@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         SizeArgs,
     )
     from pulumi_nodepools.blue_green import BlueGreenNodePool, surveyed
-    from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
+    from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, UserPart
     from pulumi_nodepools.cluster.access import Access
     from pulumi_nodepools.config import StackConfig, load
     from pulumi_nodepools.drain.model import DrainSettings
@@ -49,6 +49,7 @@ _MODULES = {
     "RootVolumeArgs": "args",
     "SizeArgs": "args",
     "StackConfig": "config",
+    "UserPart": "bootstrap",
     "VersionLock": "hooks.version_lock",
     "load": "config",
     "surveyed": "blue_green",
@@ -74,6 +75,7 @@ __all__ = [
     "RootVolumeArgs",
     "SizeArgs",
     "StackConfig",
+    "UserPart",
     "VersionLock",
     "load",
     "surveyed",

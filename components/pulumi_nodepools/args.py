@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pulumi
 
 from pulumi_nodepools import config_checks as checks
-from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, OsFamily
+from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, OsFamily, UserPart
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.config import ClusterConfig, EksAccessConfig, KubeadmJoinConfig, PoolConfig, RootVolumeConfig
 from pulumi_nodepools.drain.model import DrainSettings
@@ -110,6 +110,7 @@ class NodeArgs:
     tags: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     root_volume: RootVolumeArgs = RootVolumeArgs()
     kubelet_arguments: Sequence[str] = ()
+    user_parts: Sequence[UserPart] = ()
     zones: Literal["spread", "each"] = "spread"
     associate_public_ip: bool = False
 
@@ -125,10 +126,12 @@ class NodeArgs:
             ("tags", checks.tag_key, self.tags),
             ("kernel_arguments", checks.kernel_argument, self.kernel_arguments),
             ("kubelet_arguments", checks.kubelet_argument, self.kubelet_arguments),
+            ("user_parts", checks.user_part, self.user_parts),
         )
         for what, judge, values in rules:
             for value in values:
                 _check(what, judge, value)
+        _check("user_parts", checks.user_parts, self.user_parts, self.kernel_arguments)
 
     @classmethod
     def from_config(cls, pool: PoolConfig, version: str) -> "NodeArgs":
@@ -149,6 +152,7 @@ class NodeArgs:
             tags=node.tags or {},
             root_volume=RootVolumeArgs.from_config(node.root_volume),
             kubelet_arguments=node.kubelet.arguments if node.kubelet else (),
+            user_parts=pool.parts(version),
             zones=node.zones or "spread",
             associate_public_ip=bool(node.associate_public_ip),
         )

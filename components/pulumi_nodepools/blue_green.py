@@ -221,6 +221,10 @@ def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
         "instanceProfile": nodes.instance_profile,
         "kernel": {"arguments": list(nodes.kernel_arguments), "minimumVersion": nodes.minimum_kernel},
         "kubelet": {"arguments": list(nodes.kubelet_arguments)},
+        "userData": {
+            part.name: f"{number}. {part.type} {_digest(part.content)}"
+            for number, part in enumerate(nodes.user_parts, start=1)
+        },
         "labels": dict(nodes.labels),
         "taints": sorted(nodes.taints),
         "tags": dict(nodes.tags),

@@ -1,12 +1,14 @@
 """The stack's YAML as models: `nodepools:cluster` and `nodepools:pools`, checked offline and all at once.
 
-Plain values only: nothing here knows Pulumi outputs, AWS or the cluster, and nothing is looked up. Single values are
+Plain values only: nothing here knows Pulumi outputs, AWS or the cluster, and nothing is looked up but files that the
+YAML names. Single values are
 judged by config_checks, the rules between values and the wording of errors are in config_errors.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal, Protocol
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,14 +18,16 @@ from pydantic import (
     Field,
     Strict,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import units
-from pulumi_nodepools.bootstrap import FAMILIES, OsFamily
+from pulumi_nodepools.bootstrap import FAMILIES, OsFamily, PartType, UserPart
 from pulumi_nodepools.config_errors import explain, not_there_yet, rules_between
+from pulumi_nodepools.config_files import with_content
 from pulumi_nodepools.errors import ConfigError
 
 # pydantic turns only ValueError into one of its findings, so wrong types are ValueErrors here (TRY004).
@@ -163,6 +167,33 @@ class KernelConfig(Model):
     minimum_version: Annotated[Text, AfterValidator(checks.kernel_version)] | None = None
 
 
+class UserPartConfig(Model):
+    """A part of the user's own; `content` holds the text of `file` where that was given."""
+
+    type: PartType = Field(description="cloud-config, shell-script or boothook")
+    name: Text = Field(description="a name of its own, such as ntp")
+    content: Text
+    file: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        return with_content(value, (info.context or {}).get("folder", Path()))
+
+    @model_validator(mode="after")
+    def _judge(self) -> Self:
+        checks.user_part(self.part)
+        return self
+
+    @property
+    def part(self) -> UserPart:
+        return UserPart(self.type, self.name, self.content)
+
+
+class UserDataConfig(Model):
+    parts: tuple[UserPartConfig, ...] = ()
+
+
 class NodeConfig(Model):
     """What a node is, apart from its image: set on the pool, and overridden whole per key by a version."""
 
@@ -176,6 +207,7 @@ class NodeConfig(Model):
     tags: Annotated[Tags, Field(max_length=40)] | None = None
     root_volume: RootVolumeConfig | None = None
     kubelet: KubeletConfig | None = None
+    user_data: UserDataConfig | None = None
     zones: Literal["spread", "each"] | None = None
     associate_public_ip: Switch | None = None
 
@@ -240,6 +272,20 @@ class PoolConfig(NodeConfig):
     smoke_test: Annotated[Text, Field(min_length=1)] | None = None
     adopt: Annotated[Any, BeforeValidator(_missing("adopt", _NO_ADOPT))] = None
 
+    @model_validator(mode="after")
+    def _judge_parts(self) -> Self:
+        for name, version in self.versions.items():
+            try:
+                checks.user_parts(self.parts(name), version.kernel.arguments)
+            except ValueError as error:
+                raise ValueError(f"version {name}: {error}") from None
+        return self
+
+    def parts(self, version: str) -> tuple[UserPart, ...]:
+        """The user's own parts of a version's user data."""
+        data = self.node(version).user_data
+        return tuple(each.part for each in data.parts) if data else ()
+
     def node(self, version: str) -> NodeConfig:
         """The version's own settings over the pool's; a key that a version sets replaces the pool's value whole."""
         own = self.versions[version]
@@ -260,15 +306,21 @@ class StackConfig(Model):
 
 
 def load(config: ConfigSource) -> StackConfig:
-    """The stack's configuration; ConfigError lists everything that is wrong with it, each by its path."""
+    """The stack's configuration; ConfigError lists everything that is wrong with it, each by its path.
+
+    Files that it names are looked for in the working directory, which is the stack's in a Pulumi program.
+    """
     return parse({key: value for key in ("cluster", "pools") if (value := _read(config, key)) is not None})
 
 
-def parse(raw: Mapping[str, Any]) -> StackConfig:
-    """Models from plain data; ConfigError lists everything that is wrong, each with path, value and fix."""
+def parse(raw: Mapping[str, Any], folder: Path = Path()) -> StackConfig:
+    """Models from plain data; ConfigError lists everything that is wrong, each with path, value and fix.
+
+    Files that it names are looked for in `folder`.
+    """
     problems = rules_between(raw)
     try:
-        parsed = StackConfig.model_validate(dict(raw))
+        parsed = StackConfig.model_validate(dict(raw), context={"folder": folder})
     except ValidationError as error:
         problems = explain(StackConfig, error.errors(include_url=False)) + problems
     if problems:

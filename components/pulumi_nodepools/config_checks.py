@@ -8,9 +8,12 @@ components' arguments, so both refuse the same things in the same words.
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from ipaddress import ip_network
 
 from pulumi_nodepools import names
+from pulumi_nodepools.bootstrap import UserPart
+from pulumi_nodepools.bootstrap.user_parts import problems, problems_between
 from pulumi_nodepools.errors import ConfigError
 
 _LOOKS_NUMERIC = re.compile(
@@ -270,3 +273,16 @@ def ca_cert_hash(value: str) -> str:
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
         raise ValueError(f"{shown(value)} is not a CA hash; write sha256: and 64 hexadecimal digits")
     return value
+
+
+def user_part(part: UserPart) -> UserPart:
+    """A part of the user's own, by itself."""
+    if found := list(problems(part)):
+        raise ValueError("; ".join(found))
+    return part
+
+
+def user_parts(parts: Sequence[UserPart], kernel_arguments: Sequence[str]) -> None:
+    """Parts beside each other, and beside the reboot that kernel arguments need."""
+    if found := list(problems_between(parts, kernel_arguments)):
+        raise ValueError("; ".join(found))

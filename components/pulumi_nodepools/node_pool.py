@@ -13,7 +13,7 @@ from pulumi_aws import autoscaling, ec2
 
 from pulumi_nodepools import names
 from pulumi_nodepools.args import NodePoolArgs, SizeArgs
-from pulumi_nodepools.bootstrap import FAMILIES, REVISION, render, warnings
+from pulumi_nodepools.bootstrap import FAMILIES, REVISION, packed, render, warnings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.node_role import NodeRole
 from pulumi_nodepools.user_data import bootstrap_of
@@ -124,12 +124,12 @@ class NodePool(pulumi.ComponentResource):
                 authority=known["authority"],
             )
             try:
-                text = render(nodes.os_family, bootstrap)
+                data = packed(bootstrap, render(nodes.os_family, bootstrap))
             except ConfigError as error:
                 raise pulumi.RunError(str(error)) from None
             for doubt in warnings(nodes.os_family, bootstrap):
                 pulumi.log.warn(f"version {args.version} of pool {args.pool}: {doubt}", self)
-            return base64.b64encode(text.encode()).decode()
+            return base64.b64encode(data).decode()
 
         known = pulumi.Output.all(endpoint=cluster.endpoint, authority=cluster.certificate_authority)
         return known.apply(encode)

@@ -8,7 +8,7 @@ import yaml
 
 from pulumi_nodepools import names
 from pulumi_nodepools.args import ClusterArgs, NodeArgs
-from pulumi_nodepools.bootstrap import FAMILIES, Bootstrap, render, warnings
+from pulumi_nodepools.bootstrap import FAMILIES, Bootstrap, packed, render, warnings
 from pulumi_nodepools.config import parse
 from pulumi_nodepools.errors import ConfigError
 
@@ -31,13 +31,15 @@ def bootstrap_of(
         kernel_arguments=tuple(nodes.kernel_arguments),
         minimum_kernel=nodes.minimum_kernel,
         kubelet_arguments=tuple(nodes.kubelet_arguments),
+        user_parts=tuple(nodes.user_parts),
     )
 
 
 def from_stack_file(file: Path, pool: str, version: str, family: str = "") -> tuple[str, tuple[str, ...]]:
     """User data of a version as a stack's YAML has it, and warnings; `family` in place of the version's own."""
     config = _config(file)
-    parsed = parse({key: config[f"nodepools:{key}"] for key in ("cluster", "pools") if f"nodepools:{key}" in config})
+    written = {key: config[f"nodepools:{key}"] for key in ("cluster", "pools") if f"nodepools:{key}" in config}
+    parsed = parse(written, file.parent)
     listed = {(one, other) for one, found in parsed.pools.items() for other in found.versions}
     if (pool, version) not in listed:
         known = ", ".join(f"{one}/{other}" for one, other in sorted(listed))
@@ -58,7 +60,10 @@ def from_stack_file(file: Path, pool: str, version: str, family: str = "") -> tu
         endpoint=parsed.cluster.endpoint,
         authority=parsed.cluster.certificate_authority,
     )
-    return render(family or nodes.os_family, made), warnings(family or nodes.os_family, made)
+    text = render(family or nodes.os_family, made)
+    size = len(packed(made, text))
+    told = warnings(family or nodes.os_family, made)
+    return text, (*told, f"ships compressed: {len(text)} bytes, {size} with gzip") if size < len(text) else told
 
 
 def _config(file: Path) -> Mapping[str, Any]:

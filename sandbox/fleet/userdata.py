@@ -1,8 +1,9 @@
 """What an instance was told at launch, taken apart as cloud-init does. Nothing is run here."""
 
 import base64
-import binascii
 import email
+import gzip
+import zlib
 from dataclasses import dataclass
 
 BOOTHOOK = "text/cloud-boothook"
@@ -34,9 +35,10 @@ class UserData:
 def parse(encoded: str) -> UserData:
     """Take apart the value of DescribeInstanceAttribute: one layer of base64 around MIME, or around one script."""
     try:
-        text = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise UserDataError(f"user data is not base64 of text: {error}") from None
+        data = base64.b64decode(encoded, validate=True)
+        text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode()
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # what base64, gzip and UTF-8 have for damage
+        raise UserDataError(f"user data is not base64 of text, plain or gzip: {error}") from None
     if not text:
         return UserData((), ())
     if text.startswith("#!"):

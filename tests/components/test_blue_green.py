@@ -1,11 +1,12 @@
 """BlueGreenNodePool against a mock engine: what is registered, and exactly which edges order a replacement."""
 
 import json
+from dataclasses import replace
 
 import pulumi
 import pytest
 
-from pulumi_nodepools import BlueGreenNodePool, EksJoin, NodePoolsError
+from pulumi_nodepools import BlueGreenNodePool, EksJoin, NodePoolsError, UserPart
 from pulumi_nodepools.blue_green import size_for
 from pulumi_nodepools.errors import ConfigError
 from tests.components.conftest import SUBNETS, make_cluster, make_nodes, make_pool
@@ -191,6 +192,20 @@ def test_the_lock_holds_what_was_written_and_no_defaults(surveyed) -> None:
             "caCertHashes": ["sha256:" + "0" * 64],
         },
     }
+
+
+def test_the_lock_holds_a_digest_of_each_own_part_and_its_place(surveyed) -> None:
+    surveyed()
+    parts = [UserPart("shell-script", name, f"#!/bin/sh\necho {name}\n") for name in ("b", "a")]
+
+    def locked(*own: UserPart) -> dict:
+        return build(nodes=make_nodes(user_parts=own))[LOCK].inputs["spec"]["userData"]
+
+    assert set(locked(*parts)) == {"a", "b"}
+    assert locked(*parts)["b"].startswith("1. shell-script sha256:")
+    assert locked(*parts) != locked(*parts[::-1]), "they run in another order"
+    other = replace(parts[1], content="#!/bin/sh\necho other\n")
+    assert [key for key, value in locked(parts[0], other).items() if value != locked(*parts)[key]] == ["a"]
 
 
 def test_a_service_network_added_for_a_new_family_leaves_other_versions_as_they_are(surveyed) -> None:

@@ -1,6 +1,7 @@
 """NodePool against a mock engine: what one version consists of, and what of it may never change."""
 
 import base64
+import gzip
 import json
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pulumi_nodepools import (
     NodePoolArgs,
     RootVolumeArgs,
     SizeArgs,
+    UserPart,
 )
 from pulumi_nodepools.config import parse
 from pulumi_nodepools.errors import ConfigError
@@ -126,6 +128,21 @@ def test_user_data_is_rendered_for_this_group() -> None:
     text = base64.b64decode(template().inputs["userData"]).decode()
     for needed in ("cgroup.memory=nokmem", "prod-w-v1", "api.prod.example.com", "/nodepools/prod/join-token"):
         assert needed in text
+
+
+def test_own_parts_ship_before_the_join_and_compressed_when_they_must_be() -> None:
+    script = UserPart("shell-script", "mounts", "#!/bin/sh\n" + "mount -a  # again\n" * 1200)
+    data = base64.b64decode(template(make_nodes(user_parts=(script,))).inputs["userData"])
+    assert len(data) <= 16384
+    text = gzip.decompress(data).decode()
+    assert text.index("18-00-mounts") < text.index("20-nodepools-join.sh")
+
+
+def test_own_parts_that_cannot_ship_are_refused_before_anything_is_registered() -> None:
+    with pytest.raises(ConfigError, match="user_parts: part 'mounts' line 1: does not begin with #!"):
+        make_nodes(user_parts=(UserPart("shell-script", "mounts", "mount -a"),))
+    with pytest.raises(ConfigError, match="user_parts: part 'mounts' line 2: reboot is a second way to reboot"):
+        make_nodes(user_parts=(UserPart("shell-script", "mounts", "#!/bin/sh\nreboot\n"),))
 
 
 def test_the_command_line_prints_what_the_template_ships() -> None:

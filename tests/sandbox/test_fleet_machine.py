@@ -1,6 +1,7 @@
 """One instance on its own: what a power-on, a gate, a reboot and cloud-init's two kinds of scripts mean here."""
 
 import base64
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,11 +225,17 @@ def test_user_data_is_taken_apart_as_cloud_init_does():
     data = parse(encode(text))
     assert [part.name for part in data.scripts] == ["10-a", "20-b"], "run-parts sorts by name"
     assert data.boothooks[0].text.startswith("#!/bin/sh\nh"), "the marker line is not part of the script"
+    assert parse(base64.b64encode(gzip.compress(text.encode())).decode()) == data
 
 
 @pytest.mark.parametrize(
     ("encoded", "message"),
-    [("%%%", "not base64"), (encode("hello"), "neither"), (encode("Content-Type: text/cloud-config\n\na: b"), "type")],
+    [
+        ("%%%", "not base64"),
+        (base64.b64encode(b"\x1f\x8bdamaged").decode(), "not base64 of text, plain or gzip"),
+        (encode("hello"), "neither"),
+        (encode("Content-Type: text/cloud-config\n\na: b"), "type"),
+    ],
 )
 def test_user_data_that_cannot_be_run_is_named(encoded, message):
     with pytest.raises(UserDataError, match=message):

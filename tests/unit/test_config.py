@@ -351,3 +351,74 @@ def test_load_of_text_that_is_no_map_says_so() -> None:
 
     with pytest.raises(ConfigError, match="cluster: is not a map; write nodepools:cluster as nested YAML"):
         load(Source(fail))
+
+
+SCRIPT = {"type": "shell-script", "name": "mounts", "content": "#!/bin/sh\nmount -a\n"}
+
+
+def own_parts(*parts: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
+    return (*POOL, "userData"), {"parts": list(parts)}
+
+
+def test_own_parts_of_a_version_replace_those_of_the_pool_whole() -> None:
+    other = {**SCRIPT, "name": "other"}
+    config = parse(edited(own_parts(SCRIPT)))
+    assert [part.name for part in config.pools["worker"].parts("7.6.1810")] == ["mounts"]
+    config = parse(edited(own_parts(SCRIPT), ((*VERSION, "userData"), {"parts": [other]})))
+    assert [part.name for part in config.pools["worker"].parts("7.6.1810")] == ["other"]
+    assert parse(prod()).pools["worker"].parts("7.6.1810") == ()
+
+
+def test_a_part_s_file_is_read_where_the_stack_is(tmp_path) -> None:
+    (tmp_path / "user-data").mkdir()
+    (tmp_path / "user-data/mounts.sh").write_text("#!/bin/sh\nmount -a\n")
+    named = {"type": "shell-script", "name": "mounts", "file": "user-data/mounts.sh"}
+    (part,) = parse(edited(own_parts(named)), tmp_path).pools["worker"].parts("7.6.1810")
+    assert (part.type, part.name, part.content) == ("shell-script", "mounts", SCRIPT["content"])
+
+
+@pytest.mark.parametrize(
+    ("part", "line"),
+    [
+        ({**SCRIPT, "type": "script"}, '.type: "script" is not known; write one of'),
+        ({**SCRIPT, "file": "x"}, ": has both content and file; keep one of them"),
+        ({"type": "boothook", "name": "a"}, ": has no text; write content or file"),
+        (
+            {"type": "boothook", "name": "a", "file": "none.sh"},
+            ': file "none.sh" cannot be read: No such file',
+        ),
+        ({"type": "boothook", "name": "a", "file": "bytes"}, ': file "bytes" is not UTF-8 text'),
+        ({"type": "boothook", "name": "a", "file": "large"}, ': file "large" is larger than 1048576 bytes; user data'),
+        (
+            {"type": "boothook", "name": "a", "fil": "x", "content": "#!/bin/sh"},
+            ".fil: unknown key; did you mean file?",
+        ),
+        ({"type": "boothook", "content": "#!/bin/sh"}, ".name: missing; write a name of its own, such as ntp"),
+        ({**SCRIPT, "content": "mount -a"}, ": part 'mounts' line 1: does not begin with #! and an interpreter"),
+        (
+            {**SCRIPT, "content": "#!/bin/sh\nk=AKIAIOSFODNN7EXAMPLE"},
+            ": part 'mounts' line 2: holds an AWS access key,",
+        ),
+        ({**SCRIPT, "type": "cloud-config", "content": "#cloud-config\nruncmdd: []"}, "did you mean runcmd?"),
+    ],
+)
+def test_a_bad_part_is_refused_where_it_stands(part, line, tmp_path) -> None:
+    (tmp_path / "bytes").write_bytes(b"#!/bin/sh\n\xff")
+    (tmp_path / "large").write_bytes(b"#" * (1 << 20) + b"#")
+    with pytest.raises(ConfigError) as caught:
+        parse(edited(own_parts(SCRIPT | {"name": "good"}, part)), tmp_path)
+    (_, found) = str(caught.value).splitlines()
+    assert found.startswith("  pools.worker.userData.parts[1]")
+    assert line in found
+
+
+def test_a_second_way_to_reboot_names_the_version_whose_arguments_it_stands_beside() -> None:
+    restart = {**SCRIPT, "content": "#!/bin/sh\nreboot\n"}
+    parse(edited(own_parts(restart)))
+    (line,) = problems(edited(own_parts(restart), ((*VERSION, "kernel"), {"arguments": ["nosmt"]})))
+    assert line.startswith("pools.worker: version 7.6.1810: part 'mounts' line 2: reboot is a second way to reboot")
+
+
+def test_parts_of_one_name_are_refused() -> None:
+    (line,) = problems(edited(own_parts(SCRIPT, SCRIPT)))
+    assert "part name 'mounts' is given 2 times" in line

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from pulumi_nodepools.bootstrap import secrets, user_parts
 from pulumi_nodepools.bootstrap.families.family import Family
 from pulumi_nodepools.bootstrap.model import Bootstrap, EksJoin, KubeadmJoin
 from pulumi_nodepools.errors import ConfigError
@@ -35,8 +36,6 @@ _PLAIN = {
     "join.tokenSecret": re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}"),
     "join.caCertHashes": re.compile(r"sha256:[0-9a-f]{64}"),
 }
-# User data can be read by every process on the node, and by whoever may describe launch templates.
-_SECRET = re.compile(r"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[A-Z0-9]{16}|[a-z0-9]{6}\.[a-z0-9]{16})(?![A-Za-z0-9])")
 # Kernel arguments that add up when they are given several times.
 _REPEATED = {
     "cgroup.memory",
@@ -78,6 +77,7 @@ def turns_accounting_off(arguments: Sequence[str]) -> bool:
 def doubts(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
     """What can be rendered but is probably not what its writer wants."""
     yield from _contradictions(bootstrap.kernel_arguments)
+    yield from user_parts.doubts(bootstrap.user_parts)
     off = turns_accounting_off(bootstrap.kernel_arguments)
     if off and not family.needs_nokmem:
         yield (
@@ -124,6 +124,9 @@ def _problems(bootstrap: Bootstrap) -> Iterator[str]:
     for argument in bootstrap.kubelet_arguments:
         yield from _kubelet(argument)
     yield from _secrets(bootstrap)
+    for part in bootstrap.user_parts:
+        yield from user_parts.problems(part)
+    yield from user_parts.problems_between(bootstrap.user_parts, bootstrap.kernel_arguments)
 
 
 def _names(bootstrap: Bootstrap) -> Iterator[str]:
@@ -236,8 +239,9 @@ def _secrets(bootstrap: Bootstrap) -> Iterator[str]:
         "taints": bootstrap.taints,
     }
     for field, texts in values.items():
-        if any(map(_SECRET.search, texts)):
-            yield f"{field}: holds an AWS access key or a join token, and user data is no secret; take it out"
+        kinds = dict.fromkeys(kind for text in texts for _, kind in secrets.find(text))
+        if kinds:
+            yield f"{field}: holds {' and '.join(kinds)}; {secrets.ADVICE}"
 
 
 def _kubelet(argument: str) -> Iterator[str]:

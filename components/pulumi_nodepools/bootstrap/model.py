@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+PartType = Literal["cloud-config", "shell-script", "boothook"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class EksJoin:
 
 
 @dataclass(frozen=True)
+class UserPart:
+    """Something of the user's own that a node runs: before it joins, on the boot that has the kernel arguments."""
+
+    type: PartType
+    """cloud-config: YAML for cloud-init's modules; shell-script: once per instance; boothook: early at every boot."""
+    name: str
+    content: str
+
+
+@dataclass(frozen=True)
 class Bootstrap:
     """One version of a pool, as its nodes see it."""
 
@@ -44,3 +57,5 @@ class Bootstrap:
     kernel_arguments: tuple[str, ...] = ()
     minimum_kernel: str | None = None
     kubelet_arguments: tuple[str, ...] = ()
+    user_parts: tuple[UserPart, ...] = ()
+    """Run in this order among their kind."""

@@ -1,13 +1,13 @@
 """Puts values and shell text together into one multipart MIME document, byte for byte the same for the same values.
 
-The order of the parts is that of the boot: cloud-init runs the boothook early at every boot, and the join script once
-per instance at the end of the first boot that gets so far.
+The order of the parts is that of the boot: cloud-init runs the boothook early at every boot, the user's own parts on a
+boot that got past it, and the join script last, once per instance.
 """
 
 import shlex
 from collections.abc import Mapping
 
-from pulumi_nodepools.bootstrap import gates, scripts, signed_call
+from pulumi_nodepools.bootstrap import gates, mime, scripts, signed_call, user_parts
 from pulumi_nodepools.bootstrap.check import check, doubts, host_and_port, turns_accounting_off
 from pulumi_nodepools.bootstrap.families import FAMILIES, Family
 from pulumi_nodepools.bootstrap.families.family import Dialect
@@ -24,27 +24,37 @@ from pulumi_nodepools.names import (
 
 REVISION = 2
 """Raised when the text for unchanged values changes; recorded beside what was rendered, never compared."""
-MAX_BYTES = 16384
-"""What EC2 accepts, counted before base64."""
-
-_BOUNDARY = "==nodepools-boundary=="
 
 
 def render(os_family: str, b: Bootstrap) -> str:
-    """User data for `os_family`; ConfigError when a value cannot stand in it or the text is too large."""
+    """User data for `os_family`; ConfigError when a value cannot stand in it."""
     family = FAMILIES.get(os_family)
     if family is None:
         raise ConfigError(f"osFamily {os_family!r} is not known; use one of {', '.join(FAMILIES)}")
     check(b, family)
     dialect = family.cloud_init_dialect(b)
-    parts = [("text/x-shellscript", "20-nodepools-join.sh", _join_script(b, family, dialect))]
-    if dialect:
-        parts.insert(0, dialect.part)
+    sections = [dialect.part] if dialect else []
     if b.kernel_arguments:
-        parts.insert(0, ("text/cloud-boothook", "10-nodepools-gate.sh", _boothook(b, family)))
-    text = _multipart(parts)
-    _require_fits(text, b)
-    return text
+        sections.insert(0, ("text/cloud-boothook", "10-nodepools-gate.sh", _boothook(b, family)))
+    sections += user_parts.sections(b.user_parts)
+    sections.append(("text/x-shellscript", "20-nodepools-join.sh", _join_script(b, family, dialect)))
+    return mime.multipart(sections)
+
+
+def packed(b: Bootstrap, text: str) -> bytes:
+    """What `render` gave as EC2 takes it, compressed if it must be; ConfigError when it is too large even so."""
+    fitted = mime.fitted(text)
+    if fitted is not None:
+        return fitted
+    size = len(mime.compressed(text))
+    parts = sum(len(part.content) for part in b.user_parts)
+    raise ConfigError(
+        f"user data of pool {b.pool!r} version {b.version!r} has {len(text)} bytes and compressed {size}, "
+        f"{size - mime.MAX_BYTES} more than the {mime.MAX_BYTES} that EC2 accepts: shorten userData.parts "
+        f"({len(b.user_parts)} with {parts} bytes; a script can fetch the rest), labels ({len(b.labels)}), taints "
+        f"({len(b.taints)}), kubelet arguments ({len(b.kubelet_arguments)}) or kernel arguments "
+        f"({len(b.kernel_arguments)})"
+    )
 
 
 def warnings(os_family: str, b: Bootstrap) -> tuple[str, ...]:
@@ -116,28 +126,3 @@ def _head(b: Bootstrap, values: Mapping[str, str]) -> str:
     if b.kernel_arguments:
         lines.append(f"set -- {shlex.join(b.kernel_arguments)}")
     return "\n".join(lines) + "\n"
-
-
-def _multipart(parts: list[tuple[str, str, str]]) -> str:
-    lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
-    for kind, filename, body in parts:
-        lines += [
-            f"--{_BOUNDARY}",
-            f'Content-Type: {kind}; charset="us-ascii"',
-            "Content-Transfer-Encoding: 7bit",
-            f'Content-Disposition: attachment; filename="{filename}"',
-            "",
-            body,
-        ]
-    return "\n".join([*lines, f"--{_BOUNDARY}--", ""])
-
-
-def _require_fits(text: str, b: Bootstrap) -> None:
-    size = len(text.encode("ascii"))
-    if size <= MAX_BYTES:
-        return
-    raise ConfigError(
-        f"user data of pool {b.pool!r} version {b.version!r} has {size} bytes, {size - MAX_BYTES} more than the "
-        f"{MAX_BYTES} that EC2 accepts: shorten labels ({len(b.labels)}), taints ({len(b.taints)}), "
-        f"kubelet arguments ({len(b.kubelet_arguments)}) or kernel arguments ({len(b.kernel_arguments)})"
-    )

