@@ -11,6 +11,7 @@ from pulumi_nodepools import (
     ClusterArgs,
     ConfigError,
     DrainerAccess,
+    StartupValidator,
     load,
     surveyed,
 )
@@ -30,9 +31,16 @@ def main() -> None:
     # Only now, when nothing stands in the way of any pool: what is registered is created at once.
     force = any(pool.drain.on_timeout == "force" for pool in config.pools.values())
     drainer = DrainerAccess("nodepools-drainer", cluster, force=force)
+    validators = {
+        name: StartupValidator(f"{name}-startup", name, wanted[name].versions, pool.startup_validator.image)
+        for name, pool in config.pools.items()
+        if pool.startup_validator
+    }
+    before = {
+        name: [*drainer.resources, *(validators[name].resources if name in validators else [])] for name in wanted
+    }
     pools = {
-        name: BlueGreenNodePool(name, replace(args, group_depends_on=drainer.resources))
-        for name, args in wanted.items()
+        name: BlueGreenNodePool(name, replace(args, group_depends_on=before[name])) for name, args in wanted.items()
     }
     pulumi.export("active", {name: pool.active for name, pool in config.pools.items()})
     pulumi.export("groups", {name: pool.group_names for name, pool in pools.items()})

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
     from pulumi_nodepools.hooks.version_lock import VersionLock
     from pulumi_nodepools.node_pool import NodePool
+    from pulumi_nodepools.startup_validator import StartupValidator
 
 _MODULES = {
     "Access": "cluster.access",
@@ -48,6 +49,7 @@ _MODULES = {
     "ReadinessGate": "hooks.readiness_gate",
     "RootVolumeArgs": "args",
     "SizeArgs": "args",
+    "StartupValidator": "startup_validator",
     "StackConfig": "config",
     "UserPart": "bootstrap",
     "VersionLock": "hooks.version_lock",
@@ -75,6 +77,7 @@ __all__ = [
     "RootVolumeArgs",
     "SizeArgs",
     "StackConfig",
+    "StartupValidator",
     "UserPart",
     "VersionLock",
     "load",

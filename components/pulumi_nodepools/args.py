@@ -113,6 +113,8 @@ class NodeArgs:
     user_parts: Sequence[UserPart] = ()
     zones: Literal["spread", "each"] = "spread"
     associate_public_ip: bool = False
+    startup_taint: bool = False
+    """Register with the startup taint, for StartupValidator to take away."""
 
     def __post_init__(self) -> None:
         if (self.instance_profile is None) == (self.role_policies is None):
@@ -155,6 +157,7 @@ class NodeArgs:
             user_parts=pool.parts(version),
             zones=node.zones or "spread",
             associate_public_ip=bool(node.associate_public_ip),
+            startup_taint=bool(node.startup_taint),
         )
 
 

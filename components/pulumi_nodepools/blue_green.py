@@ -237,6 +237,7 @@ def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
         },
         "zones": "each" if nodes.zones == "each" else None,
         "associatePublicIp": nodes.associate_public_ip or None,
+        "startupTaint": nodes.startup_taint or None,
         "cluster": {
             "endpoint": cluster.endpoint,
             # Its digest: readable in an error, and enough to see a change.

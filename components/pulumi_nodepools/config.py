@@ -106,7 +106,7 @@ class KubeadmJoinConfig(Model):
     ] = Field(description='the pins of the cluster\'s CA, such as ["sha256:..."]')
 
     @model_validator(mode="after")
-    def _one_place(self) -> "KubeadmJoinConfig":
+    def _one_place(self) -> Self:
         if (self.token_parameter is None) == (self.token_secret is None):
             raise ValueError(
                 "the join token has one place; write tokenParameter (the name of an SSM parameter, such as "
@@ -210,6 +210,7 @@ class NodeConfig(Model):
     user_data: UserDataConfig | None = None
     zones: Literal["spread", "each"] | None = None
     associate_public_ip: Switch | None = None
+    startup_taint: Switch | None = None
 
 
 class CanaryConfig(Model):
@@ -259,6 +260,12 @@ class SoakConfig(Model):
     pods: Any = None
 
 
+class StartupValidatorConfig(Model):
+    image: Annotated[Text, AfterValidator(checks.pinned_image)] = Field(
+        description="a Python image, pinned by digest, such as python:3.12-slim@sha256:..."
+    )
+
+
 class PoolConfig(NodeConfig):
     active: VersionName = Field(description="the version that takes workloads, in quotes")
     size: SizeConfig = Field(description="{min: 3, max: 20, initial: 14}")
@@ -270,6 +277,7 @@ class PoolConfig(NodeConfig):
     gate: GateConfig = GateConfig()
     soak: Annotated[SoakConfig | None, BeforeValidator(_missing("soak", _NO_SOAK))] = None
     smoke_test: Annotated[Text, Field(min_length=1)] | None = None
+    startup_validator: StartupValidatorConfig | None = None
     adopt: Annotated[Any, BeforeValidator(_missing("adopt", _NO_ADOPT))] = None
 
     @model_validator(mode="after")
@@ -285,6 +293,16 @@ class PoolConfig(NodeConfig):
         """The user's own parts of a version's user data."""
         data = self.node(version).user_data
         return tuple(each.part for each in data.parts) if data else ()
+
+    @model_validator(mode="after")
+    def _somebody_takes_the_taint_away(self) -> Self:
+        tainted = [version for version in self.versions if self.node(version).startup_taint]
+        if tainted and self.startup_validator is None:
+            raise ValueError(
+                f"version {tainted[0]} has startupTaint, and nobody would take it away; "
+                "write startupValidator: {image: python:3.12-slim@sha256:...}"
+            )
+        return self
 
     def node(self, version: str) -> NodeConfig:
         """The version's own settings over the pool's; a key that a version sets replaces the pool's value whole."""

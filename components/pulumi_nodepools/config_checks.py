@@ -268,6 +268,16 @@ def _no_token(value: str) -> None:
         )
 
 
+def pinned_image(value: str) -> str:
+    """A container image with its digest."""
+    if not re.fullmatch(r"[a-z0-9][A-Za-z0-9_./:-]*@sha256:[0-9a-f]{64}", value):
+        raise ValueError(
+            f"{shown(value)} is not an image with its digest, so what runs could change unseen; "
+            "write it like python:3.12-slim@sha256: and 64 hexadecimal digits"
+        )
+    return value
+
+
 def ca_cert_hash(value: str) -> str:
     """A public key pin as kubeadm takes it."""
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):

@@ -27,7 +27,7 @@ def bootstrap_of(
         version=version,
         group=group,
         labels=dict(nodes.labels),
-        taints=tuple(nodes.taints),
+        taints=(*nodes.taints, *([f"{names.STARTUP_TAINT}:NoSchedule"] if nodes.startup_taint else [])),
         kernel_arguments=tuple(nodes.kernel_arguments),
         minimum_kernel=nodes.minimum_kernel,
         kubelet_arguments=tuple(nodes.kubelet_arguments),

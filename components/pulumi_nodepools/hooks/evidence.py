@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pulumi_nodepools import kernels
 from pulumi_nodepools.aws.groups import GroupView
-from pulumi_nodepools.names import VALIDATED_LABEL, validated_value
+from pulumi_nodepools.names import REFUSED_TAG, VALIDATED_LABEL, validated_value
 
 _STARTUP_TAINTS = re.compile(
     r"node\.kubernetes\.io/(not-ready|unreachable|network-unavailable|out-of-service)"
@@ -91,12 +92,6 @@ def is_ready(thing: Mapping[str, Any]) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
-def kernel_at_least(version: str, floor: str) -> bool:
-    """Compare kernel releases number by number: 3.10.0-1062.4.1.el7.x86_64 is at least 3.10.0-1062.4.1."""
-    have, need = _numbers(version), _numbers(floor)
-    return have + [0] * (len(need) - len(have)) >= need
-
-
 def _instance_lacks(lifecycle: str) -> str:
     if lifecycle == "InService":
         return ""
@@ -121,7 +116,7 @@ def _proof_lacks(node: Mapping[str, Any], want: Wanted) -> Iterable[str]:
         arguments = f" of {' '.join(want.kernel_arguments)}" if want.kernel_arguments else ""
         yield f"no proof{arguments}: label {VALIDATED_LABEL} is {labels.get(VALIDATED_LABEL) or 'missing'}"
     kernel = node.get("status", {}).get("nodeInfo", {}).get("kernelVersion") or "unknown"
-    if want.minimum_kernel and not kernel_at_least(kernel, want.minimum_kernel):
+    if want.minimum_kernel and not kernels.at_least(kernel, want.minimum_kernel):
         yield f"kernel {kernel} is below {want.minimum_kernel}"
 
 
@@ -130,6 +125,9 @@ def _condition_lacks(node: Mapping[str, Any]) -> Iterable[str]:
         yield "Node not Ready"
     if node["spec"].get("unschedulable"):
         yield "Node cordoned"
+    refused = (node["metadata"].get("annotations") or {}).get(REFUSED_TAG)
+    if refused:
+        yield f"refused: {refused}"
     for taint in node["spec"].get("taints") or ():
         if _STARTUP_TAINTS.fullmatch(taint["key"]):
             yield f"startup taint {taint['key']}"
@@ -137,9 +135,3 @@ def _condition_lacks(node: Mapping[str, Any]) -> Iterable[str]:
 
 def _of_daemon_set(pod: Mapping[str, Any]) -> bool:
     return any(owner["kind"] == "DaemonSet" for owner in pod["metadata"].get("ownerReferences") or ())
-
-
-def _numbers(release: str) -> list[int]:
-    # Letters end the comparable part: what follows names the distribution and the architecture.
-    head = re.match(r"[\d.\-_+]*", release)
-    return [int(part) for part in re.findall(r"\d+", head.group() if head else "")]

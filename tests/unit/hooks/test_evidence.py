@@ -2,8 +2,9 @@
 
 import pytest
 
+from pulumi_nodepools import kernels
 from pulumi_nodepools.aws.groups import GroupView, Instance
-from pulumi_nodepools.hooks.evidence import Wanted, judge, kernel_at_least, top_up
+from pulumi_nodepools.hooks.evidence import Wanted, judge, top_up
 
 WANTED = Wanted("worker", "v2", "3.10.0-1062.4.1", ("cgroup.memory=nokmem",))
 
@@ -92,7 +93,7 @@ def test_an_instance_on_its_way_out_counts_for_nothing():
     ],
 )
 def test_kernels_are_compared_number_by_number(version, floor, enough):
-    assert kernel_at_least(version, floor) is enough
+    assert kernels.at_least(version, floor) is enough
 
 
 def _sized(name, desired, maximum):
