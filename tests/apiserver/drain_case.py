@@ -82,11 +82,11 @@ class Cluster:
             assert time.monotonic() < deadline, f"{what} was not met within {seconds} s"
             threading.Event().wait(0.1)
 
-    def drain(self, pool, *, guard=None, listen=None, stop=None, owner=None, **settings):
+    def drain(self, pool, *, guard=None, listen=None, stop=None, owner=None, client=None, **settings):
         chosen = DrainSettings(**{"batch_size": "100%", "node_timeout": 60, "total_timeout": 90} | settings)
         with self.requests.forcing() if chosen.on_timeout == "force" else nullcontext():
             return drain(
-                self.client,
+                client or self.client,
                 nodes=lambda view: view.labels.get("pool") == pool,
                 settings=chosen,
                 owner=owner or f"test/{pool}",

@@ -21,11 +21,13 @@ from pulumi_nodepools.cluster.workers import Workers
 from pulumi_nodepools.drain.events import (
     Action,
     AskGuard,
+    AskInstance,
     CordonNode,
     Event,
     Evict,
     Finish,
     GuardPassed,
+    InstanceSeen,
     LabelNode,
     Say,
     Stop,
@@ -69,13 +71,15 @@ def drain(
     listen: Callable[[Progress], None],
     stop: threading.Event | None = None,
     records: Sequence[PoolRecord] = (),
+    instances: Callable[[NodeView], str] | None = None,
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
     `before_batch` runs before the first cordon and before each batch and stops the drain by raising. Raises
     What somebody asks in one of the `records` (pause, resume, stop) is done within seconds. Raises
     DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are missing.
-    It can be run again at any time: it goes on where the cluster says that it was.
+    It can be run again at any time: it goes on where the cluster says that it was. `instances` gives EC2's state of the
+    machine behind a node whose kubelet does not answer; without it such a node is waited for.
     """
     if settings.on_timeout == "force" and not client.can_i("delete", "pods"):
         raise AccessDeniedError(
@@ -83,7 +87,7 @@ def drain(
             "changed. Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack forces), or use fail"
         )
     state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time())
-    return _Run(client, state, before_batch, listen, stop=stop, records=records).run()
+    return _Run(client, state, before_batch, listen, stop=stop, records=records, instances=instances).run()
 
 
 class _Run:
@@ -96,11 +100,13 @@ class _Run:
         *,
         stop: threading.Event | None,
         records: Sequence[PoolRecord],
+        instances: Callable[[NodeView], str] | None,
     ) -> None:
         self._client = client
         self._before_batch = before_batch
         self._listen = listen
         self._stop = stop
+        self._instances = instances
         self._inbox: queue.SimpleQueue[_Input] = queue.SimpleQueue()
         self._state = state
         self._workers = Workers(_WORKERS)
@@ -182,6 +188,8 @@ class _Run:
                     self._write(action)
                 case AskGuard():
                     self._guard()
+                case AskInstance(name):
+                    self._ask(name)
                 case Say(kind, node, message):
                     self._note(DrainEvent(kind, node, message))
                 case Finish(outcome, message):
@@ -211,6 +219,11 @@ class _Run:
     def _guard(self) -> None:
         self._before_batch(self._state.world.view())
         self._inbox.put(GuardPassed())
+
+    def _ask(self, name: str) -> None:
+        ask, node = self._instances, self._state.world.nodes[name]
+        if ask is not None:
+            self._send(_instance, ask, node)
 
     def _note(self, event: DrainEvent) -> None:
         now = time.monotonic()
@@ -256,6 +269,13 @@ class _Run:
             message = f"{finish.message}; grant the missing right and run it again"
             raise _with_report(AccessDeniedError(message), report)
         raise _with_report(DrainBlockedError(_explained(finish, report)), report)
+
+
+def _instance(ask: Callable[[NodeView], str], node: NodeView) -> InstanceSeen:
+    try:
+        return InstanceSeen(node.name, ask(node))
+    except NodePoolsError:
+        return InstanceSeen(node.name, "")  # asked again soon; the drain does not depend on it
 
 
 def _with_report(error: NodePoolsError, report: DrainReport) -> NodePoolsError:

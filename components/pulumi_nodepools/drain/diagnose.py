@@ -52,11 +52,14 @@ def _terminating(case: _Case) -> Diagnosis:
             graceLeftSeconds=round(left),
         )
     if node is not None and not node.ready:
+        instance = case.world.instances.get(pod.node)
+        known = f"its instance is {instance}" if instance else "whether its instance still runs is not known here"
         return case.say(
             "kubelet-unreachable",
-            f"its grace ended {-left:.0f} s ago, but its kubelet does not answer (Ready={node.ready_status})",
-            "repair the node, or terminate its instance if it is known to be dead",
+            f"its grace ended {-left:.0f} s ago, but its kubelet does not answer (Ready={node.ready_status}); {known}",
+            "repair the node, or terminate its instance: a drain by `pulumi up` notices, otherwise delete the Node too",
             overdueSeconds=round(-left),
+            instance=instance or "unknown",
         )
     if pod.finalizers:
         names = ", ".join(pod.finalizers)

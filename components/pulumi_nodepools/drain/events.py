@@ -102,6 +102,14 @@ class WatchBack:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceSeen:
+    """What the cloud says of the machine behind a node; `state` is empty if it could not be asked."""
+
+    node: str
+    state: str
+
+
 Event = (
     Seen
     | Gone
@@ -116,6 +124,7 @@ Event = (
     | Resume
     | WatchLost
     | WatchBack
+    | InstanceSeen
 )
 
 
@@ -158,6 +167,13 @@ class AskGuard:
 
 
 @dataclass(frozen=True, slots=True)
+class AskInstance:
+    """Ask the cloud about the machine of a node whose kubelet does not answer; answer with InstanceSeen."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Something worth telling."""
 
@@ -175,4 +191,4 @@ class Finish:
     diagnoses: tuple[Diagnosis, ...] = ()
 
 
-Action = TaintNode | CordonNode | LabelNode | Evict | AskGuard | Say | Finish
+Action = TaintNode | CordonNode | LabelNode | Evict | AskGuard | AskInstance | Say | Finish

@@ -19,6 +19,7 @@ from pulumi_nodepools.drain.events import (
     Finish,
     Gone,
     GuardPassed,
+    InstanceSeen,
     Patched,
     Pause,
     Relisted,
@@ -36,6 +37,7 @@ from pulumi_nodepools.drain.intake import gone, judge, relisted, seen
 from pulumi_nodepools.drain.model import Diagnosis
 from pulumi_nodepools.drain.overdue import mark, marked, overdue
 from pulumi_nodepools.drain.state import Phase, State
+from pulumi_nodepools.drain.unreachable import instance_seen, look
 from pulumi_nodepools.names import QUARANTINE_LABEL
 from pulumi_nodepools.units import share
 
@@ -140,6 +142,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Resume: pausing.resume,
     WatchLost: pausing.watch_lost,
     WatchBack: pausing.watch_back,
+    InstanceSeen: instance_seen,
 }
 
 
@@ -231,6 +234,7 @@ def _in_batch(state: State, now: float) -> None:
                 mark(state, name, quarantined=False)
     if now >= state.next_deadline and _deadline_passed(state, now):
         return
+    look(state, now)
     if not state.paused:
         state.actions.extend(state.evictions.choose(now))
     if not state.nodes.active:

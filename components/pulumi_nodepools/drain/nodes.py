@@ -78,6 +78,9 @@ class Nodes:
         """Those of them that need the taint first."""
         self.look: dict[str, None] = {}
         """Those of them for which something may be asked now: looking at all on each event would be quadratic."""
+        self.unready: dict[str, None] = {}
+        """Our nodes that are not ready."""
+        self._buried: dict[str, str] = {}
         self._retries: list[tuple[float, str]] = []
         self.emptied: dict[str, None] = {}
         """Active nodes on which nothing is left, perhaps not for long enough yet."""
@@ -88,13 +91,9 @@ class Nodes:
 
     def seen(self, node: NodeView, now: float) -> NodeTrack | None:
         """A node as it is now; its track if it is ours."""
-        track = self.tracks.get(node.name)
-        if track is None and self._matches(node):
-            track = self.tracks[node.name] = NodeTrack(node.name)
+        track = self._track(node)
         if track is None:
             return None
-        if track.phase == "gone":
-            track.phase, track.cordoned = "waiting", None
         self._settle(node.name)
         step = self.lacks(node)
         if step:
@@ -107,6 +106,25 @@ class Nodes:
             track.cordoned = None
         return track
 
+    def _track(self, node: NodeView) -> NodeTrack | None:
+        track = self.tracks.get(node.name)
+        if track is None and self._matches(node):
+            track = self.tracks[node.name] = NodeTrack(node.name)
+        if track is None:
+            return None
+        self._note_ready(node)
+        if track.phase == "gone":
+            if not node.ready and self._buried.get(node.name) == node.uid:
+                return None
+            track.phase, track.cordoned = "waiting", None
+        return track
+
+    def _note_ready(self, node: NodeView) -> None:
+        if node.ready:
+            self.unready.pop(node.name, None)
+        else:
+            self.unready[node.name] = None
+
     def gone(self, name: str, now: float) -> NodeTrack | None:
         """The node object is no more: what was left on it is not ours to move."""
         track = self.tracks.get(name)
@@ -116,6 +134,11 @@ class Nodes:
             track.tiers.clear()
             self.end(track, "gone", now)
         return track
+
+    def bury(self, name: str, now: float) -> None:
+        """The machine behind the node is no more, although its object still is; it comes back if it is ready again."""
+        self._buried[name] = self._world.nodes[name].uid
+        self.gone(name, now)
 
     def _settle(self, name: str) -> None:
         for entry in (self.lacking, self.untainted, self.look):

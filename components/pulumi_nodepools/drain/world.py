@@ -20,6 +20,8 @@ class World:
         self.by_node: dict[str, dict[str, None]] = {}
         self.by_namespace: dict[str, dict[str, None]] = {}
         self.by_owner: dict[str, dict[str, None]] = {}
+        self.instances: dict[str, str] = {}
+        """What the cloud said of the machines of nodes that do not answer; empty if it could not be asked."""
         self.ready: Counter[str] = Counter()
         """Ready and not terminating pods, by the UID of their controller."""
         self._uids: dict[tuple[str, str], str] = {}

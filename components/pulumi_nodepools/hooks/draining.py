@@ -76,6 +76,7 @@ class _Drain:
                 listen=self._listen,
                 stop=self.stop,
                 records=[self.record],
+                instances=self._instance if self.place.session else None,
             )
         except NodePoolsError as error:
             self._save(getattr(error, "report", None))
@@ -138,6 +139,11 @@ class _Drain:
             return False
         instance = node.provider_id.rsplit("/", 1)[-1] if node.provider_id else ""
         return labelled(node.labels, props.pool, props.version) or instance in self.members.instances
+
+    def _instance(self, node: NodeView) -> str:
+        """EC2's state of the instance behind a node; empty without a provider ID."""
+        session, instance = self.place.session, node.provider_id.rsplit("/", 1)[-1]
+        return groups.instance_states(session, [instance])[instance] if session and instance else ""
 
     def _before_batch(self, world: WorldView) -> None:
         props = self.place.props
