@@ -84,7 +84,8 @@ def rows():
             env=os.environ | {_OUT: out.name},
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        return sorted(json.loads(Path(out.name).read_text()))
+        found = json.loads(Path(out.name).read_text())
+    return sorted({(source, ours, _short(test)) for source, ours, test in found})
 
 
 def document():
@@ -95,7 +96,7 @@ def document():
         mine = [entry for entry in found if entry[0].startswith(source + ":")]
         if mine:
             parts.append(f"## {title}\n\n| row | ours | test |\n|---|---|---|")
-            parts[-1] += "".join(f"\n| {name} | {ours} | `{_short(test)}` |" for name, ours, test in mine) + "\n"
+            parts[-1] += "".join(f"\n| {name} | {ours} | `{test}` |" for name, ours, test in mine) + "\n"
     unknown = [name for name, _, _ in found if name.partition(":")[0] not in _SOURCES]
     assert not unknown, f"no such source: {unknown}"
     parts.append("## Left out\n\n| row | why |\n|---|---|" + "".join(f"\n| {name} | {why} |" for name, why in NOT_OURS))

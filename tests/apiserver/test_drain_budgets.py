@@ -12,6 +12,7 @@ from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
 from tests.apiserver.drain_case import NODES, Audit, node, on, pod_spec
+from tests.conformance import replays
 
 pytestmark = pytest.mark.apiserver
 
@@ -46,6 +47,7 @@ def test_sixty_pods_leave_six_nodes_without_ever_breaking_a_budget(cluster):
     assert report.to_json()["run"]["outcome"] == "drained"
 
 
+@replays("karpenter: budget blocks, then frees", "used at once, by the budget's own watch")
 def test_a_freed_budget_is_used_by_the_watch(cluster):
     space = cluster.namespace()
     cluster.nodes("free-old", 1)
@@ -73,6 +75,8 @@ def test_a_freed_budget_is_used_by_the_watch(cluster):
     assert pod.outcome == "evicted"
 
 
+@replays("eksctl: never drains", "timeout error within a second of the deadline, with the budget and its numbers")
+@replays("karpenter: budget keeps the node", "nothing is deleted; a second run goes on")
 def test_an_impossible_budget_ends_at_the_deadline_with_its_name_numbers_and_fix(cluster):
     space = cluster.namespace()
     cluster.nodes("stuck", 1)
@@ -93,6 +97,7 @@ def test_an_impossible_budget_ends_at_the_deadline_with_its_name_numbers_and_fix
         cluster.drain("stuck", node_timeout=6)
 
 
+@replays("karpenter: two budgets, message", "both budgets by name")
 def test_two_budgets_on_one_pod_are_both_named(cluster):
     space = cluster.namespace()
     cluster.nodes("double", 1)
@@ -106,6 +111,8 @@ def test_two_budgets_on_one_pod_are_both_named(cluster):
     assert f"{space}/two" in str(caught.value)
 
 
+@replays("capi: unreplicated, standalone", "refused, where theirs warns and evicts: the pod would be lost")
+@replays("karpenter: no owner", "refused unless consented to")
 def test_a_bare_pod_is_refused_before_any_node_is_touched(cluster):
     space = cluster.namespace()
     (name,) = cluster.nodes("bare", 1)
@@ -126,6 +133,8 @@ def test_a_bare_pod_is_refused_before_any_node_is_touched(cluster):
     assert [pod.outcome for pod in report.pods] == ["evicted"]
 
 
+@replays("kubectl: waitForDelete, same name and other UID", "the pod that was asked for is gone")
+@replays("karpenter: same-name pod is not evicted by an old key", "keys are UIDs")
 def test_a_pod_of_the_same_name_elsewhere_is_not_evicted(cluster):
     space = cluster.namespace()
     cluster.nodes("name-old", 1)
@@ -142,6 +151,7 @@ def test_a_pod_of_the_same_name_elsewhere_is_not_evicted(cluster):
     assert moved.uid != pod["metadata"]["uid"]
 
 
+@replays("karpenter: UID mismatch", "refused by the precondition, the new pod stays")
 def test_an_eviction_for_a_uid_that_is_gone_leaves_the_new_pod_alone(cluster):
     space = cluster.namespace()
     cluster.nodes("uid", 1)
@@ -155,6 +165,7 @@ def test_an_eviction_for_a_uid_that_is_gone_leaves_the_new_pod_alone(cluster):
     assert "deletionTimestamp" not in after["metadata"]
 
 
+@replays("kured: blocker pod", "an opt-out refuses the drain before any node is touched")
 def test_an_opted_out_pod_is_named_before_any_node_is_touched(cluster):
     space = cluster.namespace()
     names = cluster.nodes("optout", 1)
@@ -176,6 +187,9 @@ def test_workloads_without_a_budget_are_paced(cluster):
     assert audit.least_ready() >= 6, "at most a quarter of eight at a time"
 
 
+@replays("kubectl: cordon, already, patched, several", "all of them before the first eviction")
+@replays("kured: node already cordoned", "stays cordoned")
+@replays("eksctl: undo uncordons", "only what this drain had cordoned")
 def test_all_nodes_are_cordoned_first_and_foreign_cordons_stay_foreign(cluster):
     space = cluster.namespace()
     names = cluster.nodes("cordon", 4)
@@ -197,6 +211,7 @@ def test_all_nodes_are_cordoned_first_and_foreign_cordons_stay_foreign(cluster):
     assert not any(t["key"] == DRAINING_TAINT for item in after for t in item["spec"].get("taints") or [])
 
 
+@replays("bouncer: capacity mismatch", "refused before anything is touched")
 def test_the_guard_stops_everything_before_the_first_cordon(cluster):
     names = cluster.nodes("guard", 2)
 
@@ -227,6 +242,7 @@ def test_a_node_that_joins_during_the_drain_is_drained_too(cluster):
     assert cluster.request("GET", f"{NODES}/join-late")["spec"]["unschedulable"]
 
 
+@replays("karpenter: pods that tolerate the taint", "evicted at most three times, then reported as coming back")
 def test_a_pod_that_comes_back_to_its_node_is_diagnosed_not_evicted_for_ever(cluster):
     space = cluster.namespace()
     cluster.nodes("loop", 1)
@@ -249,6 +265,8 @@ def test_missing_rights_are_named(cluster, tmp_path):
         Client.connect(Access("kubeconfig", path=str(path)))
 
 
+@replays("kubectl: waitForDelete, context cancelled", "stops between evictions, resumable")
+@replays("bouncer: resume with k new nodes", "recomputed from the cluster")
 def test_stop_ends_the_drain_and_a_second_run_goes_on(cluster):
     space = cluster.namespace()
     cluster.nodes("halt", 2)

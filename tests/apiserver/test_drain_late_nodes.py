@@ -9,6 +9,7 @@ from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.errors import DrainBlockedError
 from pulumi_nodepools.names import QUARANTINE_LABEL
 from tests.apiserver.drain_case import NODES, Audit, on
+from tests.conformance import replays
 
 pytestmark = pytest.mark.apiserver
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -26,6 +27,7 @@ def held(cluster, pool, *, nodes=1):
     return space
 
 
+@replays("capi: EvictPods, other 400", "retried: who denies it may be moving the pod")
 def test_a_policy_that_denies_evictions_is_named_and_asked_again_until_it_allows(cluster):
     space = cluster.namespace()
     cluster.nodes("deny", 1)
@@ -62,6 +64,8 @@ def test_a_policy_that_denies_evictions_is_named_and_asked_again_until_it_allows
     assert all(pod.codes["422"] >= 1 and pod.codes["201"] == 1 for pod in pods), [pod.codes for pod in pods]
 
 
+@replays("karpenter: force bypasses the budget", "only on request and after the deadline, with the pod's own grace")
+@replays("eksctl: disable-eviction", "budgets hold until the deadline even then")
 def test_force_deletes_after_the_deadline_and_lists_what_it_deleted(cluster):
     space = held(cluster, "force")
     (pod,) = cluster.pods(space)
@@ -81,6 +85,7 @@ def test_force_deletes_after_the_deadline_and_lists_what_it_deleted(cluster):
     assert cluster.pods(space)[0]["spec"]["nodeName"] == "force-new-0"
 
 
+@replays("upgrade-manager: failed drains are tried last", "`onTimeout: skip`; the next run goes on with them")
 def test_skip_goes_on_with_the_others_and_the_next_run_goes_on_with_the_rest(cluster):
     space = held(cluster, "skip", nodes=2)
     (pod,) = cluster.pods(space)
@@ -100,6 +105,8 @@ def test_skip_goes_on_with_the_others_and_the_next_run_goes_on_with_the_rest(clu
     assert sorted(uncordon(cluster.client, lambda view: True, "test/skip")) == ["skip-0", "skip-1"]
 
 
+@replays("karpenter: noncritical before critical", "waits until the others are gone")
+@replays("capi: drain order", "order comes from priority classes, three tiers")
 def test_critical_pods_leave_their_node_last(cluster):
     space = cluster.namespace()
     cluster.nodes("tier", 1)

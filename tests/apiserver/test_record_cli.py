@@ -10,6 +10,7 @@ from pulumi_nodepools.cluster.lease import LEASES
 from pulumi_nodepools.cluster.record import PoolRecord
 from tests.apiserver import cli_case
 from tests.apiserver.drain_case import NODES, on
+from tests.conformance import replays
 
 pytestmark = pytest.mark.apiserver
 
@@ -73,6 +74,7 @@ def test_blocked_by_a_budget_is_exit_2_with_a_diagnosis(cluster, run, pool):
     assert len(cluster.ready(space)) == 4
 
 
+@replays("kubectl: cordon, no such node", "refused by name, nothing is touched")
 def test_serving_versions_and_unknown_nodes_are_refused(cluster, run, pool):
     name, _ = pool
     serving = run("drain", "--pool", name, "--version", "v2")
@@ -85,6 +87,7 @@ def test_serving_versions_and_unknown_nodes_are_refused(cluster, run, pool):
     assert _cordoned(cluster, name, "v2") == 0
 
 
+@replays("kubectl: server dry-run", "answers at once and changes nothing")
 def test_dry_runs_change_nothing(cluster, run, pool):
     name, space = pool
     before = {pod["metadata"]["uid"] for pod in cluster.pods(space)}

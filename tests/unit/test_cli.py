@@ -9,6 +9,7 @@ from pulumi_nodepools import cli
 from pulumi_nodepools.cli import draining
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
+from tests.conformance import replays
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,7 @@ def _no_cluster(monkeypatch):
         ([], "nodepools --help"),
     ],
 )
+@replays("kubectl: selector and node name", "usage error")
 def test_usage_errors_are_one_line_and_exit_1(arguments, words, capsys):
     assert cli.main(arguments) == 1
     captured = capsys.readouterr()

@@ -12,6 +12,7 @@ from pulumi_nodepools.drain.machine import step
 from pulumi_nodepools.drain.model import ControllerView, DrainSettings, NodeView
 from pulumi_nodepools.drain.report import make_report
 from pulumi_nodepools.drain.state import State
+from tests.conformance import replays
 
 SETTINGS = DrainSettings(batch_size="50%", node_timeout=3000, total_timeout=9000)
 APPS = st.builds(
@@ -52,6 +53,7 @@ def pacing_holds(sim):
 
 @settings(max_examples=250, deadline=None)
 @given(apps=st.lists(APPS, min_size=1, max_size=4).map(named), old=st.integers(1, 5), seed=st.integers(0, 2**32))
+@replays("karpenter: 1000 concurrent adds", "one loop owns the state: any order of events ends the same")
 def test_every_pod_leaves_once_and_no_bound_is_ever_broken(apps, old, seed):
     sim = Sim(apps, old, random.Random(seed), SETTINGS)
     before = {uid: pod.app.kind for uid, pod in sim.pods.items() if pod.view.node.startswith("old")}
@@ -73,6 +75,7 @@ def test_every_pod_leaves_once_and_no_bound_is_ever_broken(apps, old, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(apps=st.lists(APPS, min_size=1, max_size=3).map(named), seed=st.integers(0, 2**32))
+@replays("karpenter: entry is cleared when its pod vanishes", "whatever was missed is told by the next list")
 def test_lost_watches_change_nothing(apps, seed):
     sim = Sim(apps, 3, random.Random(seed), SETTINGS)
 

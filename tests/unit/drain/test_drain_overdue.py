@@ -6,6 +6,7 @@ from pulumi_nodepools.drain.events import Evict, Finish, Gone, GuardPassed, Labe
 from pulumi_nodepools.drain.model import BudgetView
 from pulumi_nodepools.drain.report import make_report
 from pulumi_nodepools.names import QUARANTINE_LABEL
+from tests.conformance import replays
 
 NEVER = BudgetView(namespace="ns", name="tight", uid="b", match_labels={"app": "held"}, needed=1, healthy=1, expected=1)
 
@@ -80,6 +81,10 @@ def test_a_node_that_was_left_out_loses_its_mark_when_it_is_drained():
     assert case.actions[-1].outcome == "drained"
 
 
+@replays(
+    "karpenter: pre-emptive delete at deadline minus grace",
+    "deleted at the deadline, not before: until then budgets hold; then its own grace",
+)
 def test_force_deletes_only_after_the_deadline_with_the_pods_own_grace_and_says_so():
     case = stuck(on_timeout="force")
     case.at(59.0)
@@ -99,6 +104,8 @@ def test_force_deletes_only_after_the_deadline_with_the_pods_own_grace_and_says_
     assert {pod["name"]: pod["outcome"] for pod in body["pods"]} == {"held": "forced", "free": "evicted"}
 
 
+@replays("karpenter: grace is at least 1", "the same")
+@replays("karpenter: stuck terminating is bypassed", "not bypassed: named, and the drain ends")
 def test_force_gives_a_pod_without_grace_one_second_and_ends_when_even_that_does_not_help():
     case = Case(old_node(), NEVER, make_pod("held", owner="held", grace=0), on_timeout="force")
     case.begin()
@@ -112,6 +119,7 @@ def test_force_gives_a_pod_without_grace_one_second_and_ends_when_even_that_does
     assert [entry.reason for entry in finish.diagnoses] == ["stuck-finalizer"]
 
 
+@replays("karpenter: upgrade to force", "a pod that was asked to leave is deleted when time is up")
 def test_force_is_asked_again_when_its_answer_is_lost():
     case = stuck(on_timeout="force")
     case.at(60.0)
@@ -132,6 +140,7 @@ def test_force_never_takes_a_pod_that_needs_a_consent_of_its_own():
     assert [entry.reason for entry in case.state.finish.diagnoses] == ["bare-pod"]
 
 
+@replays("karpenter: past the deadline no tier gates another", "the same")
 def test_force_does_not_wait_for_jobs_or_tiers_any_longer():
     job = make_pod("job", owner="job", kind="Job")
     last = make_pod("dns", owner="dns", priority=2_000_000_000)

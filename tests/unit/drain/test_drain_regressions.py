@@ -8,6 +8,7 @@ from pulumi_nodepools.drain.classify import SAFE_TO_EVICT
 from pulumi_nodepools.drain.events import Evict, Gone, GuardPassed, Patched, Say, Seen, Synced, WatchBack, WatchLost
 from pulumi_nodepools.drain.model import BudgetView
 from pulumi_nodepools.drain.report import make_report
+from tests.conformance import replays
 
 
 def test_a_lost_answer_keeps_its_place_in_the_pace():
@@ -76,6 +77,8 @@ def test_a_node_that_registers_again_is_drained_with_what_runs_on_it():
 
 
 @pytest.mark.parametrize("gone", [False, True])
+@replays("kubectl: true orphan of a DaemonSet", "evicted, without a flag; the garbage collector would delete it anyway")
+@replays("capi: DaemonSet, orphan", "evicted")
 def test_a_pod_whose_daemonset_is_gone_has_to_leave(gone):
     daemon = make_pod("d", owner="ds", kind="DaemonSet")
     owners = [controller("ds", 0, "DaemonSet")]
@@ -114,6 +117,8 @@ def test_retries_of_many_pods_are_spread():
     assert min(retry_delay("throttled", 1, 10, key=f"uid-{index}") for index in range(50)) >= 10
 
 
+@replays("kubectl: waitForDelete, client error", "no error of one request ends a drain")
+@replays("eksctl: recoverable error", "retried, further apart")
 def test_a_server_that_does_not_answer_is_asked_by_fewer_and_fewer():
     pods = [make_pod(f"p{index}", owner=f"o{index}") for index in range(100)]
     case = Case(old_node(), *pods, unbudgeted="all")
