@@ -237,6 +237,12 @@ class SizeConfig(Model):
     initial: Annotated[Count, Field(ge=0)] | None = None
 
 
+class ForceConfig(Model):
+    pod_age: Duration = 0.0
+    siblings_ready: Duration = 0.0
+    interval: Duration = 0.0
+
+
 class DrainConfig(Model):
     batch_size: Annotated[str, BeforeValidator(_batch_size)] = "10%"
     timeout: Duration = 1800.0
@@ -247,6 +253,7 @@ class DrainConfig(Model):
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"
     jobs: Literal["evict", "wait"] = "evict"
+    force: ForceConfig = ForceConfig()
 
 
 class GateConfig(Model):

@@ -152,6 +152,7 @@ def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any
     yield from _version_rules(at, pool.get("active"), versions)
     yield from _size_rules((*at, "size"), _map(pool.get("size")))
     yield from _total_timeout((*at, "drain"), _map(pool.get("drain")))
+    yield from _force((*at, "drain"), _map(pool.get("drain")))
     for version, own in versions.items():
         here = (*at, "versions", version)
         yield from _required_rules(cluster, at, pool, here, _map(own))
@@ -173,6 +174,14 @@ def _version_rules(at: Sequence[object], active: object, versions: Mapping[Any, 
         instead = "list only the version that is to be active; the one no longer listed is drained, then deleted"
         feature = f"more than one listed version ({listed})"
         yield path((*at, "versions")), not_there_yet(feature, instead)
+
+
+def _force(at: Sequence[object], drain: Mapping[Any, Any]) -> Iterator[Problem]:
+    if _map(drain.get("force")) and drain.get("onTimeout") != "force":
+        yield (
+            path((*at, "force")),
+            "says when a pod may be forced, but onTimeout is not force; set that, or leave it out",
+        )
 
 
 def _size_rules(at: Sequence[object], size: Mapping[Any, Any]) -> Iterator[Problem]:

@@ -120,6 +120,7 @@ class Condition(Raw):
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
 class ContainerStatus(Raw):
@@ -294,6 +295,7 @@ def pod_view(raw: RawPod) -> PodView:
         grace=30 if grace is None else grace,
         priority=spec.priority or 0,
         started_at=moment(status.start_time),
+        ready_since=_ready_since(status.conditions),
         finalizers=tuple(meta.finalizers or ()),
         labels=_labels(meta.labels),
         notes={key: value for key, value in (meta.annotations or {}).items() if key in NOTES} or _shared(()),
@@ -310,6 +312,13 @@ def pod_view(raw: RawPod) -> PodView:
 
 def _is(conditions: list[Condition] | None, kind: str) -> bool:
     return any(condition.type == kind and condition.status == "True" for condition in conditions or ())
+
+
+def _ready_since(conditions: list[Condition] | None) -> float | None:
+    for condition in conditions or ():
+        if condition.type == "Ready" and condition.status == "True":
+            return moment(condition.last_transition_time)
+    return None
 
 
 def _trouble(status: PodStatus) -> str:

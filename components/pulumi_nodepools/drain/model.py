@@ -70,6 +70,7 @@ class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     grace: int = 30
     priority: int = 0
     started_at: float | None = None
+    ready_since: float | None = None
     finalizers: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     notes: Mapping[str, str] = {}
@@ -185,6 +186,40 @@ _CHOICES = {
     "jobs": ("evict", "wait"),
 }
 _SECONDS = {"node_timeout": 1.0, "total_timeout": 1.0, "batch_soak": 0.0}
+_FORCE = {"podAge": "pod_age", "siblingsReady": "siblings_ready", "interval": "interval"}
+
+
+def _check_seconds(setting: str, value: Any, least: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+        raise ConfigError(f"drain.{setting}: {value!r} is not a number of seconds of at least {least:g}")
+
+
+@dataclass(frozen=True)
+class ForceRule:
+    """When `onTimeout: force` may delete a pod that a budget guards; in seconds, 0 asks for nothing.
+
+    Until then the pod waits, at most for the total timeout, while its budget may still let it go.
+    """
+
+    pod_age: float = 0
+    """It has run so long."""
+    siblings_ready: float = 0
+    """All other pods of its budgets have been ready so long, and none of them was forced."""
+    interval: float = 0
+    """So long ago the last such pod of its node was deleted."""
+
+    def __post_init__(self) -> None:
+        for prop, key in _FORCE.items():
+            _check_seconds(f"force.{prop}", getattr(self, key), 0.0)
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, Any]) -> "ForceRule":
+        """Read camelCase properties; what is missing asks for nothing."""
+        return cls(**{_FORCE[key]: value for key, value in props.items() if key in _FORCE and value is not None})
+
+    def to_props(self) -> dict[str, float]:
+        """What it asks for, as camelCase properties."""
+        return {prop: getattr(self, key) for prop, key in _FORCE.items() if getattr(self, key)}
 
 
 @dataclass(frozen=True)
@@ -202,6 +237,7 @@ class DrainSettings:
     bare_pods: Literal["block", "allow"] = "block"
     jobs: Literal["evict", "wait"] = "evict"
     """Whether running pods of Jobs are evicted or left to complete."""
+    force: ForceRule = ForceRule()
 
     def __post_init__(self) -> None:
         names = {key: prop for prop, key in _PROPS.items()}
@@ -210,18 +246,20 @@ class DrainSettings:
             if getattr(self, key) not in choices:
                 raise ConfigError(f"drain.{names[key]}: {getattr(self, key)!r} is not one of {', '.join(choices)}")
         for key, least in _SECONDS.items():
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
-                raise ConfigError(f"drain.{names[key]}: {value!r} is not a number of seconds of at least {least:g}")
+            _check_seconds(names[key], getattr(self, key), least)
+        if self.force != ForceRule() and self.on_timeout != "force":
+            raise ConfigError(f"drain.force: it says when to force, but drain.onTimeout is {self.on_timeout!r}")
 
     @classmethod
     def from_props(cls, props: Mapping[str, Any]) -> "DrainSettings":
         """Read camelCase properties; what is missing takes its default."""
-        return cls(**{_PROPS[key]: value for key, value in props.items() if key in _PROPS and value is not None})
+        known = {_PROPS[key]: value for key, value in props.items() if key in _PROPS and value is not None}
+        return cls(**known, force=ForceRule.from_props(props.get("force") or {}))
 
     def to_props(self) -> dict[str, Any]:
-        """The settings as camelCase properties."""
-        return {prop: getattr(self, field) for prop, field in _PROPS.items()}
+        """The settings as camelCase properties; `force` only if it is set, as earlier releases did not have it."""
+        force = self.force.to_props()
+        return {prop: getattr(self, field) for prop, field in _PROPS.items()} | ({"force": force} if force else {})
 
 
 @dataclass(frozen=True)

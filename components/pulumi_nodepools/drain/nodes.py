@@ -35,7 +35,11 @@ class NodeTrack:
     started: float | None = None
     ended: float | None = None
     until: float | None = None
+    """When an overdue node is looked at again."""
+    forced_end: float = 0.0
     """When what was deleted by force has to be gone."""
+    forced_at: float | None = None
+    """When a pod that a budget guards was last deleted by force."""
     left: dict[str, Verdict] = field(default_factory=dict)
     """Pods that still have to go, with their verdicts."""
     ignored: dict[str, str] = field(default_factory=dict)
@@ -159,6 +163,7 @@ class Nodes:
     def begin(self, track: NodeTrack, now: float) -> None:
         """From now on the node's pods are evicted."""
         track.phase, track.started, track.ended, track.until = "active", now, None, None
+        track.forced_end = 0.0
         self.active[track.name] = track
         if not track.left:
             self.emptied[track.name] = None

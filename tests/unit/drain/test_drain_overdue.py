@@ -1,9 +1,9 @@
 """What becomes of nodes whose time ran out, and which pods go last."""
 
-from drain_case import Case, changed, controller, make_pod, old_node
+from drain_case import WALL, Case, changed, controller, make_pod, old_node
 
 from pulumi_nodepools.drain.events import Evict, Finish, Gone, GuardPassed, LabelNode, Patched, Say, Seen
-from pulumi_nodepools.drain.model import BudgetView
+from pulumi_nodepools.drain.model import BudgetView, ForceRule
 from pulumi_nodepools.drain.report import make_report
 from pulumi_nodepools.names import QUARANTINE_LABEL
 from tests.conformance import replays
@@ -185,3 +185,116 @@ def test_a_job_that_is_waited_for_goes_when_it_is_finished():
     assert [entry.reason for entry in case.state.blocked(30.0, after=5.0)] == ["wait-completed"]
     case.tell(Seen(changed(job, phase="Succeeded", ready=False)))
     assert case.sent == ["job"]
+
+
+def later(case, *times):
+    """Time passes; whoever asks the budget meanwhile is refused."""
+    for now in times:
+        case.at(now)
+        while asked := [action.name for action in case.actions if isinstance(action, Evict) and action.grace is None]:
+            for name in asked:
+                case.answer(name, 429, causes=("DisruptionBudget",))
+
+
+def guarded(*pods, rule, **settings):
+    """Pods under one budget that has no room; `sibling` runs on a node that is not drained. Overdue from 60 s on."""
+    budget = BudgetView(namespace="ns", name="b", uid="b", match_labels={"app": "rs"}, needed=9, healthy=9, expected=9)
+    sibling = make_pod("sibling", "elsewhere", ready_since=WALL - 100)
+    case = Case(
+        old_node(), old_node("m"), budget, sibling, *pods, on_timeout="force", force=ForceRule(**rule), **settings
+    )
+    case.begin()
+    later(case, 60.0)
+    return case
+
+
+def seen_going(case, name):
+    """A forced pod of node m begins to terminate, with its grace of 30 s."""
+    case.answer(name, 200)
+    case.tell(Seen(changed(make_pod(name, "m"), deleted_at=WALL + case.now + 30)))
+
+
+def test_a_pod_is_forced_only_when_it_is_old_enough():
+    case = guarded(make_pod("young", started_at=WALL), rule={"pod_age": 100})
+    assert deletions(case) == []
+    assert any("pods under budgets wait" in action.message for action in case.said if isinstance(action, Say))
+    later(case, 99.0)
+    assert deletions(case) == []
+    later(case, 104.0)
+    assert [action.name for action in deletions(case)] == ["young"]
+    assert case.state.finish is None
+
+
+def test_a_pod_is_forced_only_when_its_siblings_have_been_ready_for_long():
+    case = guarded(make_pod("p"), rule={"siblings_ready": 300})
+    assert deletions(case) == [], "the sibling has been ready for 160 s"
+    case.tell(Seen(make_pod("sibling", "elsewhere", ready=False)))
+    later(case, 250.0)
+    assert deletions(case) == [], "now it is not ready"
+    case.tell(Seen(make_pod("sibling", "elsewhere", ready_since=WALL + 251)))
+    later(case, 545.0)
+    assert deletions(case) == []
+    later(case, 551.0)
+    assert [action.name for action in deletions(case)] == ["p"]
+
+
+def test_siblings_are_not_forced_together():
+    first, second = make_pod("p", ready_since=WALL - 900), make_pod("q", "m", ready_since=WALL - 900)
+    case = guarded(first, second, rule={"siblings_ready": 60})
+    assert [action.name for action in deletions(case)] == ["q"]
+    seen_going(case, "q")
+    later(case, 66.0)
+    assert len(deletions(case)) == 1
+    case.tell(Gone("pods", "u-q"))
+    later(case, 71.0)
+    assert [action.name for action in deletions(case)] == ["q", "p"], "the first is gone and the others are ready"
+
+
+def test_an_interval_lies_between_two_of_a_node():
+    pods = [make_pod(name) for name in ("p", "q")]
+    case = guarded(*pods, make_pod("other", "m"), rule={"interval": 40})
+    assert [action.name for action in deletions(case)] == ["other", "p"], "each node has its own"
+    later(case, 99.0)
+    assert len(deletions(case)) == 2
+    later(case, 104.0)
+    assert [action.name for action in deletions(case)] == ["other", "p", "q"]
+
+
+def test_what_may_not_be_forced_waits_for_its_budget_and_at_most_for_the_total_timeout():
+    case = guarded(make_pod("p", started_at=WALL), rule={"pod_age": 5000}, total_timeout=200)
+    later(case, 120.0)
+    case.tell(Seen(BudgetView(namespace="ns", name="b", uid="b", match_labels={"app": "rs"}, allowed=1)))
+    assert [(action.name, action.grace) for action in case.actions if isinstance(action, Evict)] == [("p", None)]
+    case.answer("p", 429, causes=("DisruptionBudget",))
+    case.at(200.0)
+    assert case.state.finish.message == "the total timeout of 200 s ran out"
+    assert deletions(case) == []
+
+
+def test_pods_without_a_budget_need_no_rule():
+    case = Case(old_node(), controller(desired=3), make_pod("p"), on_timeout="force", force=ForceRule(pod_age=10**6))
+    case.begin()
+    case.answer("p", 400, message='admission webhook "w" denied the request')
+    case.at(60.0)
+    assert [action.name for action in deletions(case)] == ["p"]
+
+
+@replays("karpenter: terminating pod with a longer grace is shortened", "never: its owner asked for that grace")
+def test_the_grace_of_a_terminating_pod_is_never_shortened():
+    case = Case(old_node(), make_pod("p", grace=6000), on_timeout="force", total_timeout=300)
+    case.begin()
+    case.answer("p", 201)
+    case.tell(Seen(changed(make_pod("p", grace=6000), deleted_at=WALL + 6000)))
+    for now in (60.0, 200.0, 300.0):
+        case.at(now)
+    assert deletions(case) == []
+    assert [entry.reason for entry in case.state.finish.diagnoses] == ["terminating-grace"]
+
+
+@replays("karpenter: the earlier deadline is kept", "a pod that comes later has what is left of its node's time")
+def test_a_pod_that_comes_later_does_not_move_the_deadline():
+    case = stuck(on_timeout="force")
+    later(case, 50.0)
+    case.tell(Seen(make_pod("late", owner="held")))
+    case.at(60.0)
+    assert {action.name for action in deletions(case)} == {"held", "late"}
