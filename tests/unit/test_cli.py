@@ -8,6 +8,7 @@ import pytest
 from pulumi_nodepools import cli
 from pulumi_nodepools.cli import draining
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.drain.model import ForceRule
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 from tests.conformance import replays
 
@@ -106,6 +107,10 @@ def test_what_happens_when_time_is_up_and_to_jobs_is_passed_on(monkeypatch):
     monkeypatch.setattr(Client, "connect", lambda _access: None)
     monkeypatch.setattr(draining, "_dry_run", plan)
     assert cli.main(["drain", "n", "--dry-run", "--on-timeout", "force", "--jobs", "wait"]) == 0
+    rule = ("--force-pod-age", "1h", "--force-siblings-ready", "5m", "--force-interval", "90s")
+    assert cli.main(["drain", "n", "--dry-run", "--on-timeout", "force", *rule]) == 0
+    assert seen.pop().force == ForceRule(3600, 300, 90)
+    assert cli.main(["drain", "n", "--dry-run", *rule]) == 1, "a rule for what is not asked for"
     assert cli.main(["drain", "n", "--dry-run", "--force"]) == 0
     assert [(one.on_timeout, one.jobs, one.bare_pods) for one in seen] == [
         ("force", "wait", "block"),

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pulumi_nodepools.config import KubeadmJoinConfig, load, parse
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.model import DrainSettings, ForceRule
 from pulumi_nodepools.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +88,17 @@ def test_a_pool_says_what_becomes_of_late_nodes_and_of_jobs() -> None:
     assert DrainSettings.from_props({}).on_timeout == "fail", "nothing is left out or forced unless it is written"
     (problem,) = problems(edited(((*POOL, "drain", "onTimeout"), "explode")))
     assert "pools.worker.drain.onTimeout" in problem
+
+
+def test_when_to_force_is_read_and_means_nothing_without_force() -> None:
+    rule = {"podAge": "1h", "siblingsReady": "10m"}
+    config = parse(edited(((*POOL, "drain"), {"onTimeout": "force", "force": rule})))
+    settings = DrainSettings.from_props(config.pools["worker"].drain.model_dump(by_alias=True))
+    assert settings.force == ForceRule(pod_age=3600, siblings_ready=600)
+    assert DrainSettings.from_props(settings.to_props()) == settings
+    assert "force" not in DrainSettings().to_props(), "hooks of earlier releases do not have it: no change to them"
+    (problem,) = problems(edited(((*POOL, "drain"), {"force": rule})))
+    assert "pools.worker.drain.force" in problem
 
 
 def test_every_family_parses_with_a_kernel_of_its_own() -> None:

@@ -17,7 +17,7 @@ from pulumi_nodepools.cli.options import OnTimeout, Output, selection_of
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import drain as run_drain
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.drain.model import DrainSettings, Progress, WorldView
+from pulumi_nodepools.drain.model import DrainSettings, ForceRule, Progress, WorldView
 from pulumi_nodepools.dry_run import look, plan
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import guards
@@ -34,6 +34,9 @@ def drain(
     timeout: options.Timeout = "30m",
     total_timeout: Annotated[str, typer.Option(help="For the whole drain.")] = "6h",
     on_timeout: options.Late = OnTimeout.fail,
+    force_pod_age: options.ForcePodAge = "0s",
+    force_siblings_ready: options.ForceSiblings = "0s",
+    force_interval: options.ForceInterval = "0s",
     batch_size: Annotated[str, typer.Option(help="Nodes at a time: a count or a percentage.")] = "10%",
     batch_soak: Annotated[str, typer.Option(help="Pause after each batch.")] = "0s",
     unbudgeted: Annotated[options.Unbudgeted, typer.Option(help="Pods without a budget.")] = options.Unbudgeted.paced,
@@ -57,6 +60,11 @@ def drain(
             empty_dir="allow" if delete_emptydir_data else "block",
             bare_pods="allow" if force else "block",
             jobs=jobs.value,
+            force=ForceRule(
+                units.seconds("--force-pod-age", force_pod_age),
+                units.seconds("--force-siblings-ready", force_siblings_ready),
+                units.seconds("--force-interval", force_interval),
+            ),
         )
         selection = selection_of(nodes, pool, version, selector)
         run = _dry_run if dry_run else _drain
