@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .replacement import gates
 from .rule import UNKNOWN, Finding, Resource, Severity, StackRule
-from .subjects import BLUE_GREEN, DYNAMIC
+from .subjects import DYNAMIC
 from .values import strings
 
 Props = Mapping[str, Any]
@@ -23,9 +24,9 @@ def check(resources: Sequence[Resource], config: Props) -> Iterator[Finding]:
     if pools is UNKNOWN or types is UNKNOWN:
         return  # configuration is never unknown; its schema refuses everything else
     witnesses = [resource for resource in resources if resource.type in types]
-    for pool in resources:
+    for pool in gates(resources):
         name, active = pool.props.get("pool"), pool.props.get("active")
-        if pool.type != BLUE_GREEN or not any(fnmatchcase(str(name), pattern) for pattern in pools):
+        if not any(fnmatchcase(str(name), pattern) for pattern in pools):
             continue
         spoken = [witness.props.get("version") for witness in witnesses if witness.props.get("pool") == name]
         if active in spoken:

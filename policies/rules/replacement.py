@@ -8,25 +8,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .rule import UNKNOWN, Finding, Level, Resource, Severity, StackRule, Unknown
-from .subjects import BLUE_GREEN, GROUP, LOCK, POOL
-from .values import number, strings
+from .subjects import GATE, GROUP, LOCK, POOL_TAG, group_tags
+from .values import number, strings, truth
 
 Props = Mapping[str, Any]
+VERSION_TAG = "nodepools.dev/version"
+CANARY_SUFFIX = "-canary"
 ALLOWED = ["imageId", "osFamily", "kernel", "taints"]
 
 
 def check_size(resources: Sequence[Resource], _config: Props) -> Iterator[Finding]:
     """The active version has as many nodes as each other full version, and at least their subnets."""
-    for pool in (one for one in resources if one.type == BLUE_GREEN):
-        versions = {
-            one.props.get("version"): [each for each in resources if each.type == GROUP and each.parent == one.urn]
-            for one in resources
-            if one.type == POOL and one.parent == pool.urn and one.props.get("state") != "canary"
-        }
-        active = pool.props.get("active")
-        new = versions.pop(active, [])
-        for version, old in versions.items():
-            yield from _compared(pool, f"version {active}", new, f"version {version}", old)
+    for gate in gates(resources):
+        versions: dict[str, list[Resource]] = {}
+        for group in (one for one in resources if one.type == GROUP):
+            pool, version = (_tag(group, key) for key in (POOL_TAG, VERSION_TAG))
+            if pool == gate.props.get("pool") and not version.endswith(CANARY_SUFFIX):
+                versions.setdefault(version, []).append(group)
+        active = gate.props.get("active")
+        new = versions.pop(str(active), [])
+        for version, old in sorted(versions.items()):
+            yield from _compared(gate, f"version {active}", new, f"version {version}", old)
+
+
+def gates(resources: Sequence[Resource]) -> list[Resource]:
+    """One for each pool: it says which version is active. Components show no inputs to stack policies; gates do."""
+    return [one for one in resources if one.type == GATE and truth(one.props.get("canary")) is not True]
+
+
+def _tag(group: Resource, key: str) -> str:
+    tags = group_tags(group.props)
+    return "" if tags is UNKNOWN or key not in tags else str(tags[key].get("value"))
 
 
 def _compared(
@@ -69,7 +81,7 @@ def check_differences(resources: Sequence[Resource], config: Props) -> Iterator[
     """The active version differs from each other listed one only in `config.allowed`."""
     wanted = strings(config.get("allowed", ALLOWED))
     allowed = set(ALLOWED if wanted is UNKNOWN else wanted)
-    for pool in (one for one in resources if one.type == BLUE_GREEN):
+    for pool in gates(resources):
         active = pool.props.get("active")
         specs = {
             one.props.get("version"): one.props.get("spec")
@@ -107,7 +119,7 @@ RULES = (
         example="size: {min: 3, max: 20, initial: 14}",
         link="https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/",
         severity=Severity.CRITICAL,
-        types=frozenset({BLUE_GREEN, POOL, GROUP}),
+        types=frozenset({GATE, GROUP}),
         check=check_size,
     ),
     StackRule(
@@ -119,7 +131,7 @@ RULES = (
         link="https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/",
         level=Level.ADVISORY,
         severity=Severity.LOW,
-        types=frozenset({BLUE_GREEN, LOCK}),
+        types=frozenset({GATE, LOCK}),
         config={
             "allowed": {
                 "type": "array",

@@ -3,14 +3,15 @@
 import pytest
 
 from policies.rules import evidence, lifecycle_hooks
+from policies.rules.replacement import VERSION_TAG
 from policies.rules.rule import UNKNOWN, Finding, Resource, StackRule
-from policies.rules.subjects import BLUE_GREEN, GROUP, LOCK, POOL, POOL_TAG
+from policies.rules.subjects import GATE, GROUP, LOCK, POOL_TAG
 from tests.policies.rule_case import NAMES, START, tag, verdict
 
 SIZE, DIFFERENCES = "nodepools-pool-replacement-size", "nodepools-pool-replacement-differences"
 SOAK, TERMINATION = "nodepools-pool-soak-evidence", "nodepools-group-termination-hook"
 OLD, NEW = "7.6.1810", "7.7.1908"
-WHOLE = f"{START}{BLUE_GREEN}::worker"
+WHOLE = f"{START}{GATE}::worker-gate"
 SUBNETS = ["subnet-1", "subnet-2"]
 SPEC = {"imageId": "ami-1", "instanceType": "m5.large", "cluster": {"endpoint": "https://a"}}
 
@@ -21,18 +22,16 @@ def look(name: str, *resources: Resource, **config) -> list[Finding]:
     return list(rule.check(resources, config))
 
 
-def whole(active: str = NEW) -> Resource:
-    return Resource(BLUE_GREEN, WHOLE, "worker", {"pool": "worker", "active": active})
+def whole(active: str = NEW, **props) -> Resource:
+    """The gate of the pool: it says which version is active."""
+    return Resource(GATE, WHOLE, "worker-gate", {"pool": "worker", "active": active} | props)
 
 
-def version(name: str, nodes: object, subnets: object = SUBNETS, state: str = "standby") -> list[Resource]:
+def version(name: str, nodes: object, subnets: object = SUBNETS, pool: str = "worker") -> list[Resource]:
     """A version of the pool with one group."""
-    urn = f"{START}{BLUE_GREEN}${POOL}::worker-{name}"
-    props = {"desiredCapacity": nodes, "vpcZoneIdentifiers": subnets}
-    return [
-        Resource(POOL, urn, f"worker-{name}", {"pool": "worker", "version": name, "state": state}, WHOLE),
-        Resource(GROUP, f"{urn}-group", f"worker-{name}-group", props, urn),
-    ]
+    tags = [tag(POOL_TAG, pool), tag(VERSION_TAG, name)]
+    props = {"desiredCapacity": nodes, "vpcZoneIdentifiers": subnets, "tags": tags}
+    return [Resource(GROUP, f"{START}{GROUP}::{pool}-{name}-group", f"{pool}-{name}-group", props)]
 
 
 def lock(name: str, **changed: object) -> Resource:
@@ -44,8 +43,8 @@ def lock(name: str, **changed: object) -> Resource:
     [
         ("good", version(NEW, 14), version(OLD, 14)),
         ("good", version(NEW, "15"), version(OLD, 14.0)),
-        ("good", version(NEW, 14), version(OLD, 0, ["subnet-9"], "retired")),
-        ("good", version(NEW, 14), version(f"{OLD}-canary", 20, state="canary")),
+        ("good", version(NEW, 14), version(OLD, 0, ["subnet-9"])),
+        ("good", version(NEW, 14), version(f"{OLD}-canary", 20)),
         ("good", version(NEW, 14, [*SUBNETS, "subnet-3"]), version(OLD, 14)),
         ("bad", version(NEW, 13), version(OLD, 14)),
         ("bad", version(NEW, 14, SUBNETS[:1]), version(OLD, 14)),
@@ -59,11 +58,10 @@ def test_a_replacement_is_no_smaller_and_in_the_same_zones(expected, new, old):
 
 
 def test_sizes_count_over_all_groups_of_a_version_and_pools_are_kept_apart():
-    first, second = version(NEW, 7), version(NEW, 7)
-    assert look(SIZE, whole(), *first, second[1], *version(OLD, 14)) == []
-    other = Resource(POOL, "urn:other", "gpu-1", {"version": OLD}, "urn:gpu")
-    groups = Resource(GROUP, "urn:other-group", "g", {"desiredCapacity": 50}, "urn:other")
-    assert look(SIZE, whole(), *version(NEW, 1), other, groups) == []
+    assert look(SIZE, whole(), *version(NEW, 7), *version(NEW, 7), *version(OLD, 14)) == []
+    assert look(SIZE, whole(), *version(NEW, 1), *version(OLD, 50, pool="gpu")) == []
+    canary = Resource(GATE, "urn:canary", "c", {"pool": "worker", "active": OLD, "canary": True})
+    assert look(SIZE, whole(), canary, *version(NEW, 14), *version(OLD, 3)) == []
     (finding,) = look(SIZE, whole(OLD), *version(NEW, 14), *version(OLD, 3))
     assert f"version {OLD} has 3 nodes in place of 14 of version {NEW}" in finding.message
     assert finding.urn == WHOLE

@@ -11,6 +11,7 @@ import typer.main
 
 from pulumi_nodepools.cli.answers import UsageError, say
 from pulumi_nodepools.cli.asking import pause, resume, stop
+from pulumi_nodepools.cli.checking import ci_check
 from pulumi_nodepools.cli.draining import drain
 from pulumi_nodepools.cli.looking import status
 from pulumi_nodepools.cli.rendering import render_user_data
@@ -32,6 +33,7 @@ app.command()(pause)
 app.command()(resume)
 app.command()(stop)
 app.command()(status)
+app.command("ci-check")(ci_check)
 app.command("render-user-data")(render_user_data)
 app.add_typer(soak, name="soak")
 
