@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pulumi_nodepools.drain.model import DrainSettings
     from pulumi_nodepools.drainer_access import DrainerAccess
     from pulumi_nodepools.errors import ConfigError, NodePoolsError
+    from pulumi_nodepools.hooks.cutover import Cutover
     from pulumi_nodepools.hooks.drain_hook import DrainHook
     from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
     from pulumi_nodepools.hooks.version_lock import VersionLock
@@ -36,6 +37,7 @@ _MODULES = {
     "BlueGreenNodePoolArgs": "args",
     "ClusterArgs": "args",
     "ConfigError": "errors",
+    "Cutover": "hooks.cutover",
     "DrainHook": "hooks.drain_hook",
     "DrainSettings": "drain.model",
     "DrainerAccess": "drainer_access",
@@ -63,6 +65,7 @@ __all__ = [
     "BlueGreenNodePoolArgs",
     "ClusterArgs",
     "ConfigError",
+    "Cutover",
     "DrainHook",
     "DrainSettings",
     "DrainerAccess",

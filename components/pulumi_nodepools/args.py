@@ -11,11 +11,13 @@ from typing import Any, Literal
 import pulumi
 
 from pulumi_nodepools import config_checks as checks
+from pulumi_nodepools import names
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, OsFamily, UserPart
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.config import ClusterConfig, EksAccessConfig, KubeadmJoinConfig, PoolConfig, RootVolumeConfig
 from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.lifecycle import State, contradictions, state_of
 from pulumi_nodepools.survey import Survey
 
 
@@ -187,7 +189,7 @@ class GateArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class NodePoolArgs:
-    """One immutable version of a pool.
+    """One immutable version of a pool, or its canary: then `version` is `names.canary_name` of it.
 
     `zone_subnets` maps each zone to its subnets and is needed for `zones: each`. Templates and groups depend on
     `lock`; groups also on `group_depends_on`, so that none of those goes before the drain.
@@ -203,6 +205,7 @@ class NodePoolArgs:
     target_group_arns: Sequence[pulumi.Input[str]] = ()
     lock: pulumi.Resource | None = None
     group_depends_on: Sequence[pulumi.Resource] = ()
+    state: State = "active"
 
     def __post_init__(self) -> None:
         each = self.nodes.zones == "each"
@@ -219,12 +222,18 @@ def _combined(cluster: str, pool: str, version: str, each: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class BlueGreenNodePoolArgs:
-    """A pool with its listed versions and the one that takes workloads. `initial` is the size of a first version."""
+    """A pool with its listed versions and the one that takes workloads. `initial` is the size of a first version.
+
+    `canaries` maps versions to the number of nodes to try them on; `retired` versions are kept at 0; whatever else is
+    listed and not active stands by.
+    """
 
     cluster: ClusterArgs
     pool: str
     active: str
     versions: Mapping[str, NodeArgs]
+    canaries: Mapping[str, int] = field(default_factory=dict)
+    retired: Sequence[str] = ()
     min_size: int
     max_size: int
     initial_size: int | None = None
@@ -240,16 +249,38 @@ class BlueGreenNodePoolArgs:
         listed = ", ".join(checks.shown(version) for version in self.versions) or "none"
         if self.active not in self.versions:
             raise ConfigError(f"pool {self.pool}: active {checks.shown(self.active)} is not listed; listed: {listed}")
-        if len(self.versions) > 1:
-            raise ConfigError(
-                f"pool {self.pool}: more than one listed version ({listed}) is not there yet; "
-                "for now: list only the active one"
-            )
-        if not all(isinstance(subnet, str) for subnet in self.versions[self.active].subnet_ids):
+        unknown = sorted({*self.canaries, *self.retired} - {*self.versions})
+        if unknown:
+            raise ConfigError(f"pool {self.pool}: canaries or retired name {unknown[0]}, which is not listed: {listed}")
+        for version, nodes in self.versions.items():
+            self._check_version(version, nodes)
+
+    def _check_version(self, version: str, nodes: NodeArgs) -> None:
+        if version.endswith(names.CANARY_SUFFIX):
+            raise ConfigError(f"pool {self.pool}: {version} ends in {names.CANARY_SUFFIX}, as canaries are called")
+        if self.canaries.get(version, 1) < 1:
+            raise ConfigError(f"pool {self.pool}: a canary of {self.canaries[version]} nodes; write 1 or more")
+        if version in self.canaries:
+            _check(f"pool {self.pool}", checks.name, "canary's name", names.canary_name(version))
+        for key, text in contradictions(**self._asked(version)):
+            raise ConfigError(f"pool {self.pool}: {key} of {version} {text}")
+        if not all(isinstance(subnet, str) for subnet in nodes.subnet_ids):
             raise ConfigError(
                 f"pool {self.pool}: subnet_ids must be plain text, they are looked up before anything is created; "
                 "take them from configuration or from StackReference.get_output_details"
             )
+
+    def _asked(self, version: str) -> dict[str, bool]:
+        return {
+            "active": version == self.active,
+            "canary": version in self.canaries,
+            "retired": version in self.retired,
+        }
+
+    @property
+    def states(self) -> dict[str, State]:
+        """Each listed version with the state that is asked for."""
+        return {version: state_of(**self._asked(version)) for version in self.versions}
 
     @classmethod
     def from_config(
@@ -265,6 +296,8 @@ class BlueGreenNodePoolArgs:
             pool=pool,
             active=config.active,
             versions={version: NodeArgs.from_config(config, version) for version in config.versions},
+            canaries={name: own.canary.count for name, own in config.versions.items() if own.canary is not None},
+            retired=[name for name, own in config.versions.items() if own.retired],
             min_size=config.size.min,
             max_size=config.size.max,
             initial_size=config.size.initial,

@@ -1,11 +1,10 @@
 """BlueGreenNodePool: the versions of one pool, which of them takes workloads, and the edges that order a replacement.
 
 The engine creates everything new first and deletes what is no longer listed last, in the reverse order of the edges:
-lock <- template <- group <- drain hook <- readiness gate. No edge points from one version to another. What a hook or
-the gate does is theirs; what a version consists of is node_pool's.
+lock <- template <- group <- drain hook <- readiness gate <- smoke test <- cutover. No edge points from one version to
+another. What a hook, the gate or the cutover does is theirs; what a version consists of is node_pool's.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,14 +14,16 @@ from pulumi_aws import get_caller_identity
 from pulumi_command import local
 
 from pulumi_nodepools import names
-from pulumi_nodepools.args import BlueGreenNodePoolArgs, ClusterArgs, NodeArgs, NodePoolArgs, SizeArgs
-from pulumi_nodepools.bootstrap import FAMILIES, EksJoin, KubeadmJoin
+from pulumi_nodepools.args import BlueGreenNodePoolArgs, NodeArgs, NodePoolArgs, SizeArgs
 from pulumi_nodepools.errors import ConfigError, IdentityError, NodePoolsError
+from pulumi_nodepools.hooks.cutover import Cutover
 from pulumi_nodepools.hooks.drain_hook import DrainHook
 from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
 from pulumi_nodepools.hooks.version_lock import VersionLock
+from pulumi_nodepools.lifecycle import State, require_possible
 from pulumi_nodepools.node_pool import NodePool
 from pulumi_nodepools.survey import survey
+from pulumi_nodepools.version_spec import spec
 
 TOKEN = "nodepools:aws:BlueGreenNodePool"  # noqa: S105 - a type token
 _DYNAMIC = "pulumi-python:dynamic/nodepools:"
@@ -33,8 +34,12 @@ class BlueGreenNodePool(pulumi.ComponentResource):
     """One pool. Before anything is registered it looks at cluster and account, in previews too."""
 
     active: NodePool
+    pools: dict[str, NodePool]
+    """Every listed version with its full groups: the active one, those that stand by, the retired ones."""
+    canaries: dict[str, NodePool]
     hook: DrainHook
     gate: ReadinessGate
+    cutover: Cutover
     smoke_test: local.Command | None
     group_names: list[str]
     nodes: pulumi.Output[int]
@@ -44,52 +49,76 @@ class BlueGreenNodePool(pulumi.ComponentResource):
         args = surveyed(args)
         assert args.found is not None
         self._found = args.found
-        size = size_for(args, self._found.live_size)
         known = {"cluster": args.cluster.name, "pool": args.pool, "active": args.active, "versions": [*args.versions]}
         super().__init__(TOKEN, name, known, opts)
         self._args = args
-        lock = self._create_lock()
-        self.active = self._create_active(lock, size)
-        self.hook = self._create_hook()
-        self.gate = self._create_gate()
+        self._states = args.states
+        self.pools, self.canaries, hooks = {}, {}, {}
+        for version, state in self._states.items():
+            lock = self._create_lock(version)
+            if state == "canary":
+                self.canaries[version] = self._create_canary(version, lock)
+            else:
+                self.pools[version] = self._create_nodes(version, lock, self._size(state))
+                hooks[version] = self._create_hook(self.pools[version], version)
+        self.active, self.hook = self.pools[args.active], hooks[args.active]
+        self.gate = self._create_gate(self.active, args.active, f"{args.pool}-gate", self.hook)
         self.smoke_test = self._create_smoke_test()
+        self.cutover = self._create_cutover()
         self.group_names = self.active.group_names
         wanted = [group.desired_capacity for group in self.active.groups]
         self.nodes = pulumi.Output.all(*wanted).apply(lambda counts: sum(int(count or 0) for count in counts))
         self.register_outputs({"activeVersion": args.active, "groupNames": self.group_names, "nodes": self.nodes})
 
-    def _named(self, suffix: str) -> str:
-        return f"{names.logical_name(self._args.pool, self._args.active)}-{suffix}"
+    def _named(self, version: str, suffix: str) -> str:
+        return f"{names.logical_name(self._args.pool, version)}-{suffix}"
 
-    def _create_lock(self) -> VersionLock:
+    def _size(self, state: State) -> SizeArgs:
+        """Of full groups. Those not active exist and keep their sizes; were one made anew, it would be empty."""
+        if state == "active":
+            return size_for(self._args, self._found.live_size)
+        return SizeArgs(min=0, max=self._args.max_size, desired=0)
+
+    def _create_lock(self, version: str) -> VersionLock:
+        """One for a version and its canary: what was tried is what is promoted."""
         args = self._args
         props = {
             "schemaVersion": _SCHEMA,
             "pool": args.pool,
-            "version": args.active,
-            "spec": spec(args.cluster, args.versions[args.active]),
+            "version": version,
+            "spec": spec(args.cluster, args.versions[version]),
         }
-        return VersionLock(self._named("lock"), props, pulumi.ResourceOptions(parent=self))
+        return VersionLock(self._named(version, "lock"), props, pulumi.ResourceOptions(parent=self))
 
-    def _create_active(self, lock: VersionLock, size: SizeArgs) -> NodePool:
+    def _create_nodes(self, version: str, lock: VersionLock, size: SizeArgs, *, canary: bool = False) -> NodePool:
         args = self._args
-        nodes = args.versions[args.active]
+        nodes = args.versions[version]
+        called = names.canary_name(version) if canary else version
         pool = NodePoolArgs(
             cluster=args.cluster,
             pool=args.pool,
-            version=args.active,
+            version=called,
             nodes=nodes,
             size=size,
             account=self._found.account,
             zone_subnets=_by_zone(nodes, self._found.subnet_zones) if nodes.zones == "each" else None,
-            target_group_arns=args.target_group_arns,
+            # A canary takes no traffic that is meant for the pool.
+            target_group_arns=() if canary else args.target_group_arns,
             lock=lock,
             group_depends_on=args.group_depends_on,
+            state=self._states[version],
         )
-        name = names.logical_name(args.pool, args.active)
-        return NodePool(name, pool, pulumi.ResourceOptions(parent=self))
+        return NodePool(names.logical_name(args.pool, called), pool, pulumi.ResourceOptions(parent=self))
 
-    def _place(self) -> dict[str, Any]:
+    def _create_canary(self, version: str, lock: VersionLock) -> NodePool:
+        count, called = self._args.canaries[version], names.canary_name(version)
+        size = SizeArgs(min=count, max=count, desired=count)
+        nodes = self._create_nodes(version, lock, size, canary=True)
+        hook = self._create_hook(nodes, called)
+        self._create_gate(nodes, called, self._named(called, "gate"), hook, canary=True)
+        return nodes
+
+    def _place(self, nodes: NodePool) -> dict[str, Any]:
         """Where a hook works, written down while it is known to be right."""
         cluster = self._args.cluster
         return {
@@ -100,33 +129,38 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "region": cluster.region,
             "access": cluster.access.to_props(),
             "pool": self._args.pool,
-            "groups": [{"name": group.name, "arn": group.arn} for group in self.active.groups],
+            "groups": [{"name": group.name, "arn": group.arn} for group in nodes.groups],
         }
 
-    def _create_hook(self) -> DrainHook:
-        args, name = self._args, self._named("drain")
+    def _create_hook(self, nodes: NodePool, version: str) -> DrainHook:
+        name = self._named(version, "drain")
         props = {
-            **self._place(),
-            "version": args.active,
-            "drain": args.drain.to_props(),
+            **self._place(nodes),
+            "version": version,
+            "drain": self._args.drain.to_props(),
             "urn": child_urn(self, f"{_DYNAMIC}DrainHook", name),
         }
-        return DrainHook(name, props, pulumi.ResourceOptions(parent=self, depends_on=list(self.active.groups)))
+        return DrainHook(name, props, pulumi.ResourceOptions(parent=self, depends_on=list(nodes.groups)))
 
-    def _create_gate(self) -> ReadinessGate:
-        args, name = self._args, f"{self._args.pool}-gate"
-        nodes = args.versions[args.active]
+    def _create_gate(
+        self, nodes: NodePool, version: str, name: str, hook: DrainHook, *, canary: bool = False
+    ) -> ReadinessGate:
+        args = self._args
+        wanted = args.versions[version.removesuffix(names.CANARY_SUFFIX)]
         props = {
-            **self._place(),
-            "active": args.active,
-            "kernelArguments": list(nodes.kernel_arguments),
-            "minimumKernelVersion": nodes.minimum_kernel or "",
+            **self._place(nodes),
+            "active": version,
+            "kernelArguments": list(wanted.kernel_arguments),
+            "minimumKernelVersion": wanted.minimum_kernel or "",
             "timeout": args.gate.timeout,
             "consecutive": args.gate.consecutive,
             "interval": args.gate.interval,
+            "canary": canary,
+            "limits": nodes.limits,
+            "pending": "" if canary else self._found.pending,
             "urn": child_urn(self, f"{_DYNAMIC}ReadinessGate", name),
         }
-        before = [*self.active.groups, self.hook]
+        before = [*nodes.groups, hook]
         return ReadinessGate(name, props, pulumi.ResourceOptions(parent=self, depends_on=before))
 
     def _create_smoke_test(self) -> local.Command | None:
@@ -141,6 +175,31 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             triggers=[self.gate.generation],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.gate]),
         )
+
+    def _create_cutover(self) -> Cutover:
+        """It knows the other versions by what the survey has seen: an edge to them could close a circle."""
+        args, name = self._args, f"{self._args.pool}-cutover"
+        others = [
+            {
+                "version": version,
+                "state": self._states[version],
+                "groups": [{"name": view.name, "arn": view.arn} for view in self._found.existing[version]],
+            }
+            for version in sorted(self.pools)
+            if version != args.active
+        ]
+        props = {
+            **self._place(self.active),
+            "active": args.active,
+            "proved": self.gate.active,
+            "generation": self.gate.generation,
+            "others": others,
+            "drain": args.drain.to_props(),
+            "pending": self._found.pending,
+            "urn": child_urn(self, f"{_DYNAMIC}Cutover", name),
+        }
+        before = [self.smoke_test] if self.smoke_test else [self.gate]
+        return Cutover(name, props, pulumi.ResourceOptions(parent=self, depends_on=before))
 
 
 def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
@@ -159,10 +218,12 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
             active=args.active,
             region=cluster.region,
             access=cluster.access,
-            subnet_ids=[str(subnet) for subnet in args.versions[args.active].subnet_ids],
+            subnet_ids={version: [str(one) for one in nodes.subnet_ids] for version, nodes in args.versions.items()},
             initial=size_for(args, None).desired,
             join=cluster.join,
+            canaries=args.canaries,
         )
+        require_possible(args.pool, args.states, found.existing)
         size_for(args, found.live_size)
         _require_account(args.pool, found.account)
     except NodePoolsError as error:
@@ -206,65 +267,6 @@ def child_urn(parent: pulumi.Resource, token: str, name: str) -> pulumi.Output[s
         return "::".join([*parts[:2], f"{parts[2]}${token}", name]) if len(parts) == 4 else ""
 
     return pulumi.Output.from_input(compute())
-
-
-def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
-    """What the user wrote of a version, in canonical form: no defaults, so that a new release can change those."""
-    join = cluster.join
-    volume = nodes.root_volume
-    written: dict[str, Any] = {
-        "imageId": nodes.image_id,
-        "osFamily": nodes.os_family,
-        "instanceType": nodes.instance_type,
-        "subnetIds": sorted(map(str, nodes.subnet_ids)),
-        "securityGroupIds": list(nodes.security_group_ids),
-        "instanceProfile": nodes.instance_profile,
-        "kernel": {"arguments": list(nodes.kernel_arguments), "minimumVersion": nodes.minimum_kernel},
-        "kubelet": {"arguments": list(nodes.kubelet_arguments)},
-        "userData": {
-            part.name: f"{number}. {part.type} {_digest(part.content)}"
-            for number, part in enumerate(nodes.user_parts, start=1)
-        },
-        "labels": dict(nodes.labels),
-        "taints": sorted(nodes.taints),
-        "tags": dict(nodes.tags),
-        "rootVolume": {
-            "size": volume.size,
-            "type": volume.type,
-            "iops": volume.iops,
-            "kmsKeyId": volume.kms_key_id,
-            "device": volume.device,
-        },
-        "zones": "each" if nodes.zones == "each" else None,
-        "associatePublicIp": nodes.associate_public_ip or None,
-        "startupTaint": nodes.startup_taint or None,
-        "cluster": {
-            "endpoint": cluster.endpoint,
-            # Its digest: readable in an error, and enough to see a change.
-            "certificateAuthority": pulumi.Output.from_input(cluster.certificate_authority).apply(_digest),
-            "join": "kubeadm" if isinstance(join, KubeadmJoin) else "eks",
-            "tokenParameter": (join.token_parameter or None) if isinstance(join, KubeadmJoin) else None,
-            "tokenSecret": (join.token_secret or None) if isinstance(join, KubeadmJoin) else None,
-            # Only where it matters: adding it for a new family must not change versions that are there.
-            "serviceCidr": join.service_cidr
-            if isinstance(join, EksJoin) and FAMILIES[nodes.os_family].needs_service_cidr
-            else None,
-            "caCertHashes": sorted(join.ca_cert_hashes) if isinstance(join, KubeadmJoin) else None,
-        },
-    }
-    return _without_empty(written)
-
-
-def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: _without_empty(value) if isinstance(value, Mapping) else value for key, value in values.items()}
-    # Outputs have no truth value, and are always something that was written.
-    return {
-        key: value for key, value in kept.items() if isinstance(value, pulumi.Output) or value not in (None, [], {})
-    }
-
-
-def _digest(text: str) -> str:
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _by_zone(nodes: NodeArgs, zones: Mapping[str, str]) -> dict[str, list[pulumi.Input[str]]]:

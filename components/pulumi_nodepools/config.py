@@ -217,8 +217,6 @@ class CanaryConfig(Model):
     count: Annotated[Count, Field(ge=1)] = 1
 
 
-_NO_CANARY = "test the version as a pool of its own with a taint, then list it here"
-_NO_RETIRED = "remove the version from the list: it is drained, then deleted"
 _NO_SOAK = "leave soak out, watch a tainted pool of the new version by hand, then make the version active here"
 _NO_ADOPT = "create the pool here beside the existing group, then drain the old nodes with kubectl"
 
@@ -227,8 +225,8 @@ class VersionConfig(NodeConfig):
     image_id: Annotated[Text, AfterValidator(checks.image)] = Field(description="the AMI, by its id (ami-...)")
     os_family: OsFamily = Field(description=f"the operating system's family: {', '.join(FAMILIES)}")
     kernel: KernelConfig = KernelConfig()
-    canary: Annotated[CanaryConfig | None, BeforeValidator(_missing("canary", _NO_CANARY))] = None
-    retired: Annotated[Switch, BeforeValidator(_missing("retired", _NO_RETIRED))] = False
+    canary: CanaryConfig | None = None
+    retired: Switch = False
 
 
 class SizeConfig(Model):

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import names
 from pulumi_nodepools.bootstrap import FAMILIES
+from pulumi_nodepools.lifecycle import contradictions
 
 Problem = tuple[str, str]
 _TAGGED = {"join": ("kubeadm", "eks"), "access": ("kubeconfig", "eks")}
@@ -158,8 +159,11 @@ def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any
         yield from _required_rules(cluster, at, pool, here, _map(own))
         yield from _nodeadm_rules(cluster, _map(own))
         each = _map(own).get("zones", pool.get("zones")) == "each"
+        called = str(version) if _map(own).get("canary") is None else names.canary_name(str(version))
         try:
-            checks.combined_names(str(cluster.get("name", "")), str(name), str(version), per_zone=each)
+            if called != str(version):
+                checks.name("canary's name", called)
+            checks.combined_names(str(cluster.get("name", "")), str(name), called, per_zone=each)
         except ValueError as error:
             yield path(here), str(error)
 
@@ -169,11 +173,14 @@ def _version_rules(at: Sequence[object], active: object, versions: Mapping[Any, 
         listed = ", ".join(checks.shown(str(version)) for version in versions)
         text = f"{checks.shown(active)} is not listed under versions; listed: {listed}"
         yield path((*at, "active")), f"{text}; add it there, or set active to one of these"
-    if len(versions) > 1:
-        listed = ", ".join(checks.shown(str(version)) for version in versions)
-        instead = "list only the version that is to be active; the one no longer listed is drained, then deleted"
-        feature = f"more than one listed version ({listed})"
-        yield path((*at, "versions")), not_there_yet(feature, instead)
+    for version, own in versions.items():
+        here = (*at, "versions", version)
+        if str(version).endswith(names.CANARY_SUFFIX):
+            yield path(here), f"ends in {names.CANARY_SUFFIX}, as the canaries of versions are called; rename it"
+        wanted = _map(own)
+        asked = {"canary": wanted.get("canary") is not None, "retired": wanted.get("retired") is True}
+        for key, text in contradictions(active=version == active, **asked):
+            yield path((*here, key)), text
 
 
 def _force(at: Sequence[object], drain: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -247,11 +254,12 @@ def _collisions(pools: Mapping[Any, Any]) -> list[Problem]:
     problems = []
     for name, pool in pools.items():
         for version in _map(_map(pool).get("versions")):
-            combined = names.logical_name(str(name), str(version))
             here = path(("pools", name, "versions", version))
-            if combined in seen:
-                problems.append((here, f"has the same full name as {seen[combined]} ({combined}); rename one of them"))
-            seen[combined] = here
+            full = [names.logical_name(str(name), one) for one in (str(version), names.canary_name(str(version)))]
+            taken = next((one for one in full if one in seen), None)
+            if taken:
+                problems.append((here, f"has the same full name as {seen[taken]} ({taken}); rename one of them"))
+            seen.update(dict.fromkeys(full, here))
     return problems
 
 

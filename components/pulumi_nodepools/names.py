@@ -18,6 +18,9 @@ REFUSED_TAG = "nodepools.dev/refused"
 """On an instance (tag) or a node (annotation) that was refused by its validator: the reason."""
 STARTUP_TAINT = "startup-taint.cluster-autoscaler.kubernetes.io/nodepools"
 """Keeps pods off a node until the startup validator has proved it; the cluster autoscaler knows the prefix."""
+CANARY_TAINT = "nodepools.dev/canary"
+"""On the nodes of a canary, with its version as value: only what tolerates it runs there."""
+CANARY_SUFFIX = "-canary"
 DRAIN_ANNOTATION = "nodepools.dev/drain"
 """On a pod, what its owner wishes: `wait-completed` or `skip`."""
 
@@ -52,6 +55,16 @@ def group_name(cluster: str, pool: str, version: str, zone: str | None = None) -
 def record_name(pool: str) -> str:
     """Name of the pool's Lease and ConfigMap in the record namespace."""
     return f"nodepools-{pool}"
+
+
+def canary_name(version: str) -> str:
+    """What the canary of a version is called wherever a version is named: groups, labels, records, hooks."""
+    return version + CANARY_SUFFIX
+
+
+def canary_taint(version: str) -> str:
+    """The taint of a canary's nodes, as a kubelet registers it; `version` without the suffix."""
+    return f"{CANARY_TAINT}={version}:NoSchedule"
 
 
 def validated_value(pool: str, version: str) -> str:

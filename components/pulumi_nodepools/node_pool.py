@@ -6,6 +6,7 @@ version takes workloads, and who drains it before it goes, is blue_green's busin
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -15,6 +16,7 @@ from pulumi_nodepools import names
 from pulumi_nodepools.args import NodePoolArgs, SizeArgs
 from pulumi_nodepools.bootstrap import FAMILIES, REVISION, packed, render, warnings
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.lifecycle import State
 from pulumi_nodepools.node_role import NodeRole
 from pulumi_nodepools.user_data import bootstrap_of
 
@@ -42,6 +44,14 @@ lock, so what is left is a newer release of this library rendering something els
 
 GROUP_IGNORES = ("desiredCapacity", "suspendedProcesses")
 """Owned by the autoscaler and by the drain's freeze; a refresh must not bring them back."""
+GROUP_IGNORES_BY_STATE: dict[State, tuple[str, ...]] = {
+    "active": GROUP_IGNORES,
+    # Frozen: min and max are pinned, and belong to the record until the version serves again.
+    "standby": (*GROUP_IGNORES, "minSize", "maxSize"),
+    "retired": (*GROUP_IGNORES, "minSize", "maxSize"),
+    # Exactly as large as the stack says.
+    "canary": ("suspendedProcesses",),
+}
 
 
 class NodePool(pulumi.ComponentResource):
@@ -49,6 +59,8 @@ class NodePool(pulumi.ComponentResource):
 
     groups: list[autoscaling.Group]
     group_names: list[str]
+    limits: dict[str, list[int]]
+    """Each group's min and max as the program has them."""
 
     def __init__(self, name: str, args: NodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(TOKEN, name, _known(args), opts)
@@ -60,11 +72,13 @@ class NodePool(pulumi.ComponentResource):
         self._attachments = role.attachments if role else []
         self.groups = []
         self.group_names = []
+        self.limits = {}
         for zone, subnets, size in self._places():
             group_name = names.group_name(args.cluster.name, args.pool, args.version, zone)
             template = self._create_template(zone, group_name)
             self.groups.append(self._create_group(zone, group_name, subnets, size, template))
             self.group_names.append(group_name)
+            self.limits[group_name] = [size.min, size.max]
         self.register_outputs({"groupNames": self.group_names})
 
     def _places(self) -> list[tuple[str | None, Sequence[pulumi.Input[str]], SizeArgs]]:
@@ -123,6 +137,9 @@ class NodePool(pulumi.ComponentResource):
                 endpoint=known["endpoint"],
                 authority=known["authority"],
             )
+            if args.state == "canary":
+                own = names.canary_taint(args.version.removesuffix(names.CANARY_SUFFIX))
+                bootstrap = replace(bootstrap, taints=(*bootstrap.taints, own))
             try:
                 data = packed(bootstrap, render(nodes.os_family, bootstrap))
             except ConfigError as error:
@@ -171,7 +188,7 @@ class NodePool(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*before, *self._attachments, *args.group_depends_on],
-                ignore_changes=list(GROUP_IGNORES),
+                ignore_changes=list(GROUP_IGNORES_BY_STATE[args.state]),
                 custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             ),
         )
@@ -197,6 +214,7 @@ def _known(args: NodePoolArgs) -> dict[str, Any]:
         "zones": nodes.zones,
         "labels": dict(nodes.labels),
         "taints": list(nodes.taints),
+        "state": args.state,
     }
 
 

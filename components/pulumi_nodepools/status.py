@@ -8,9 +8,10 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record, all_records
 from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.place import list_nodes
-from pulumi_nodepools.names import POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
+from pulumi_nodepools.names import CANARY_SUFFIX, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
 
 _WORDS = ("phase", "holder", "request")
+_HEADS = ("PHASE", "HELD BY", "ASKED")
 
 
 def collect(client: Client) -> dict[str, Any]:
@@ -29,18 +30,22 @@ def collect(client: Client) -> dict[str, Any]:
 
 def table(status: Mapping[str, Any]) -> str:
     """The same for humans, one line per version."""
-    lines = [
-        ("POOL", "VERSION", "NODES", "READY", "SCHEDULABLE", "PROVED", "SERVING", "FROZEN", "PHASE", "HELD BY", "ASKED")
-    ]
+    lines = [(*("POOL", "VERSION", "STATE", "NODES", "READY", "SCHEDULABLE", "PROVED", "SERVING", "FROZEN"), *_HEADS)]
     for pool in status["pools"]:
         for version in pool["versions"]:
             numbers = (str(version[key]) for key in ("nodes", "ready", "schedulable", "validated"))
             marks = ("yes" if version[key] else "-" for key in ("serving", "frozen"))
-            lines.append((pool["pool"], version["version"], *numbers, *marks, *(pool[key] or "-" for key in _WORDS)))
+            called = (pool["pool"], version["version"], version["state"] or "-")
+            lines.append((*called, *numbers, *marks, *(pool[key] or "-" for key in _WORDS)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def _state(record: Record, version: str) -> str:
+    """As of the last complete cutover; empty for a version that none has seen: it is coming or going."""
+    return "canary" if version.endswith(CANARY_SUFFIX) else record.states.get(version, "")
 
 
 def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dict[str, Any]:
@@ -57,6 +62,7 @@ def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dic
         "versions": [
             {
                 "version": version,
+                "state": _state(record, version),
                 "nodes": len(nodes.get(version, ())),
                 "ready": sum(map(is_ready, nodes.get(version, ()))),
                 "schedulable": sum(
@@ -69,6 +75,6 @@ def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dic
                 "frozen": version in frozen,
             }
             # The record remembers a frozen group until the next gate, also after the engine has deleted it.
-            for version in sorted({*nodes, *serving})
+            for version in sorted({*nodes, *serving, *record.states})
         ],
     }

@@ -1,21 +1,22 @@
-"""One look at account and cluster before anything is planned: who serves, how large it is, what is missing.
+"""One look at account and cluster before anything is planned: who serves, what is there already, what is missing.
 
 Only reads. It runs in every preview, so that a missing right or a full subnet is known before anything is changed.
 """
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pulumi_nodepools import join_token
 from pulumi_nodepools.aws import groups, subnets
+from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
-from pulumi_nodepools.names import RECORD_NAMESPACE, group_name
+from pulumi_nodepools.names import CANARY_SUFFIX, RECORD_NAMESPACE, canary_name, group_name
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Survey:
     free_addresses: dict[str, int]
     warnings: tuple[str, ...] = ()
     """What does not stop this run, but a later one."""
+    existing: Mapping[str, tuple[GroupView, ...]] = field(default_factory=dict)
+    """The full groups of each listed version that has any."""
+    pending: str = ""
+    """The version that a run began to bring into service without coming to its end."""
 
 
 @dataclass(frozen=True)
@@ -80,25 +85,38 @@ def survey(
     active: str,
     region: str,
     access: Access,
-    subnet_ids: Sequence[str],
+    subnet_ids: Mapping[str, Sequence[str]],
     initial: int = 0,
     join: KubeadmJoin | EksJoin | None = None,
+    canaries: Mapping[str, int] | None = None,
 ) -> Survey:
-    """Look, and raise one clear error for what would stop the pool. `initial` counts when no version serves yet."""
+    """Look, and raise one clear error for what would stop the pool.
+
+    `subnet_ids` are those of each listed version, `initial` counts when no version serves yet, `canaries` are the
+    sizes of canaries by version.
+    """
     session = Session(region, access.profile, access.role_arn)
     account = session.account()
     client = Client.connect(access)
     require_rights(client)
     record = PoolRecord(client, pool).load()
-    zones, free = subnets.describe(session, subnet_ids)
-    live_size = _live_size(session, cluster, record, sorted(set(zones.values())))
+    zones, free = subnets.describe(session, sorted({one for listed in subnet_ids.values() for one in listed}))
+    known = sorted(set(zones.values()))
+    existing = {version: _groups(session, cluster, pool, version, known) for version in subnet_ids}
+    live_size = _live_size(session, cluster, record, known)
     token = join_token.check(session, client, join) if isinstance(join, KubeadmJoin) else None
-    if not _exists(session, cluster, pool, active, sorted(set(zones.values()))):
-        _require_addresses(pool, active, live_size if live_size is not None else initial, free)
-        if token and token.stops:
-            raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
+    added = {} if existing[active] else {active: live_size if live_size is not None else initial}
+    for version, count in (canaries or {}).items():
+        if not _groups(session, cluster, pool, canary_name(version), known):
+            added[canary_name(version)] = count
+    for called, count in added.items():
+        offered = subnet_ids[called.removesuffix(CANARY_SUFFIX)]
+        _require_addresses(pool, called, count, {subnet: free[subnet] for subnet in offered})
+    if token and token.stops and added:
+        raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
     warnings = (f"pool {pool}: {token.message}",) if token else ()
-    return Survey(account, client.cluster_uid, record.serving, live_size, zones, free, warnings)
+    found = {version: views for version, views in existing.items() if views}
+    return Survey(account, client.cluster_uid, record.serving, live_size, zones, free, warnings, found, record.pending)
 
 
 def require_rights(client: Client) -> None:
@@ -124,8 +142,9 @@ def _candidates(cluster: str, pool: str, version: str, zones: Sequence[str]) -> 
     return [group_name(cluster, pool, version), *(group_name(cluster, pool, version, zone) for zone in zones)]
 
 
-def _exists(session: Session, cluster: str, pool: str, version: str, zones: Sequence[str]) -> bool:
-    return bool(groups.describe(session, _candidates(cluster, pool, version, zones)))
+def _groups(session: Session, cluster: str, pool: str, version: str, zones: Sequence[str]) -> tuple[GroupView, ...]:
+    found = groups.describe(session, _candidates(cluster, pool, version, zones))
+    return tuple(found[name] for name in sorted(found))
 
 
 def _live_size(session: Session, cluster: str, record: Record, zones: Sequence[str]) -> int | None:

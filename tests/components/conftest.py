@@ -1,7 +1,7 @@
 """A pool as in the story, built from plain arguments, and a survey that needs no cluster."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from pulumi_nodepools import (
     NodeArgs,
     blue_green,
 )
+from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.survey import Survey
 from tests.components.engine import ACCOUNT
 
@@ -65,6 +66,11 @@ def make_pool(version: str = "7.7.1908", nodes: NodeArgs | None = None, **change
     return BlueGreenNodePoolArgs(**values | changes)
 
 
+def seen_group(version: str) -> GroupView:
+    name = f"prod-worker-{version}"
+    return GroupView(name, f"arn:aws:autoscaling:::{name}", 3, 20, 14, (), ())
+
+
 @pytest.fixture
 def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
     """Replaces the look at cluster and account; returns the list of its calls."""
@@ -75,6 +81,8 @@ def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
         account: str = ACCOUNT,
         error: Exception | None = None,
         warnings: tuple[str, ...] = (),
+        existing: Sequence[str] = (),
+        pending: str = "",
     ) -> list[dict[str, Any]]:
         calls: list[dict[str, Any]] = []
 
@@ -90,6 +98,8 @@ def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
                 subnet_zones=ZONES,
                 free_addresses=dict.fromkeys(SUBNETS, 200),
                 warnings=warnings,
+                existing={version: (seen_group(version),) for version in existing},
+                pending=pending,
             )
 
         monkeypatch.setattr(blue_green, "survey", survey)

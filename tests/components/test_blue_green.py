@@ -160,8 +160,9 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "region": "us-west-2",
             "access": make_cluster().access,
             "join": make_cluster().join,
-            "subnet_ids": list(SUBNETS),
+            "subnet_ids": {"7.7.1908": list(SUBNETS)},
             "initial": 14,
+            "canaries": {},
         }
     ]
 
@@ -283,7 +284,9 @@ def test_outputs_of_the_pool(surveyed) -> None:
     ("changes", "words"),
     [
         ({"active": "9"}, 'active "9" is not listed; listed: "7.7.1908"'),
-        ({"versions": {"7.7.1908": make_nodes(), "b": make_nodes()}}, "more than one listed version"),
+        ({"canaries": {"7.7.1908": 1}}, "canary of 7.7.1908 stands on the active version"),
+        ({"retired": ["7.7.1908"]}, "retired of 7.7.1908 stands on the active version"),
+        ({"retired": ["7.8"]}, "name 7.8, which is not listed"),
         ({"versions": {"7.7.1908": make_nodes(subnet_ids=[object()])}}, "subnet_ids must be plain"),
     ],
 )

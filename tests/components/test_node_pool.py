@@ -246,6 +246,7 @@ def test_the_component_says_what_policies_must_judge_in_a_preview() -> None:
         "zones": "spread",
         "labels": {"example.com/pool": "worker"},
         "taints": [],
+        "state": "active",
     }
 
 

@@ -8,8 +8,8 @@ import dill
 import pytest
 
 from pulumi_nodepools import BlueGreenNodePool, blue_green, drainer_access, names, node_pool
-from pulumi_nodepools.hooks import drain_hook, readiness_gate, version_lock
-from tests.components.conftest import make_pool
+from pulumi_nodepools.hooks import cutover, drain_hook, readiness_gate, version_lock
+from tests.components.conftest import make_nodes, make_pool
 from tests.components.engine import run
 
 
@@ -29,7 +29,18 @@ def test_types_and_logical_names(surveyed) -> None:
         "worker-7.7.1908-drain": "pulumi-python:dynamic/nodepools:DrainHook",
         "worker-gate": "pulumi-python:dynamic/nodepools:ReadinessGate",
         "worker-smoke-test": "command:local:Command",
+        "worker-cutover": "pulumi-python:dynamic/nodepools:Cutover",
     }
+
+
+def test_names_of_a_canary(surveyed) -> None:
+    surveyed(existing=["7.7.1908"])
+    args = make_pool(versions={"7.7.1908": make_nodes(), "7.8": make_nodes()}, canaries={"7.8": 1})
+    recorded = run(lambda: BlueGreenNodePool("worker", args))
+    named = {one.name for one in recorded.registered if one.name.startswith("worker-7.8")}
+    parts = ("", "-role", "-role-join", "-role-0", "-profile", "-template", "-group", "-drain", "-gate")
+    assert named == {"worker-7.8-lock", *(f"worker-7.8-canary{part}" for part in parts)}
+    assert recorded["worker-7.8-canary-group"].inputs["name"] == "prod-worker-7.8-canary"
 
 
 def test_tokens_of_components() -> None:
@@ -41,6 +52,7 @@ def test_tokens_of_components() -> None:
 @pytest.mark.parametrize(
     ("provider", "where"),
     [
+        (cutover.CutoverProvider, "pulumi_nodepools.hooks.cutover.CutoverProvider"),
         (drain_hook.DrainProvider, "pulumi_nodepools.hooks.drain_hook.DrainProvider"),
         (readiness_gate.GateProvider, "pulumi_nodepools.hooks.readiness_gate.GateProvider"),
         (version_lock.LockProvider, "pulumi_nodepools.hooks.version_lock.LockProvider"),
@@ -62,6 +74,10 @@ def test_labels_tags_and_annotations() -> None:
         "nodepools.dev/cluster",
     )
     assert (names.OWNER_ANNOTATION, names.DRAINING_TAINT) == ("nodepools.dev/cordoned-by", "nodepools.dev/draining")
+    assert (names.CANARY_TAINT, names.canary_taint("v1")) == (
+        "nodepools.dev/canary",
+        "nodepools.dev/canary=v1:NoSchedule",
+    )
     assert names.LAUNCH_HOOK == "nodepools-validate"
     assert names.DRAIN_SKIP_VARIABLE == "NODEPOOLS_DRAIN_SKIP"
 
@@ -73,7 +89,7 @@ def test_physical_names() -> None:
     assert names.validated_value("worker", "7.7.1908") == "worker-7.7.1908"
 
 
-@pytest.mark.parametrize("module", ["drain_hook", "readiness_gate", "version_lock"])
+@pytest.mark.parametrize("module", ["cutover", "drain_hook", "readiness_gate", "version_lock"])
 def test_importing_a_hook_loads_no_resource_sdk(module) -> None:
     heavy = "{'pulumi_aws', 'pulumi_kubernetes', 'pulumi_command', 'pydantic'}"
     code = f"import sys, pulumi_nodepools.hooks.{module}; print(sorted({heavy} & set(sys.modules)))"

@@ -15,6 +15,8 @@ GOOD = [
     (ACCOUNTING, {"kernelArguments": ["nosmt", NOKMEM]}),
     (ACCOUNTING, {"kernelArguments": NOKMEM}),
     (ACCOUNTING, {"osFamily": "al2023", "kernelArguments": []}),
+    (ACCOUNTING, {"kernelArguments": [], "state": "standby"}),
+    (ACCOUNTING, {"kernelArguments": [], "state": "retired"}),
     (NEEDLESS, {}),
     (NEEDLESS, {"osFamily": "ubuntu", "kernelArguments": ["cgroup.memory=nosocket"]}),
     (KERNEL, {"minimumKernelVersion": FLOOR}),
@@ -29,6 +31,7 @@ GOOD = [
 BAD = [
     (ACCOUNTING, {"kernelArguments": []}, "runs EL7 without cgroup.memory=nokmem"),
     (ACCOUNTING, {"kernelArguments": None}, "runs EL7 without"),
+    (ACCOUNTING, {"kernelArguments": [], "state": "canary"}, "runs EL7 without"),
     (ACCOUNTING, {"kernelArguments": ["cgroup.memory=nosocket,nokmem"]}, "runs EL7 without"),
     (ACCOUNTING, {"osFamily": "EL7", "kernelArguments": ["cgroup.memory=nosocket"]}, "runs EL7 without"),
     (NEEDLESS, {"osFamily": "el8"}, "on el8"),

@@ -240,9 +240,10 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*POOL, "labels"), {"a": "b c"}, 'pools.worker.labels.a: "b c" is not a label value'),
     ((*POOL, "taints"), ["a=b"], 'pools.worker.taints[0]: "a=b" is not a taint; write key=value:Effect'),
     ((*POOL, "taints"), ["a=b:Never"], "with one of NoSchedule, PreferNoSchedule, NoExecute"),
+    # what contradicts itself
+    ((*VERSION, "canary"), {"count": 1}, "canary: stands on the active version; to promote it remove canary"),
+    ((*VERSION, "retired"), True, "retired: stands on the active version; make another one active first"),
     # what is not there yet
-    ((*VERSION, "canary"), {"count": 1}, "canary is not there yet; for now: test the version as a pool of its own"),
-    ((*VERSION, "retired"), True, "retired is not there yet; for now: remove the version from the list"),
     ((*POOL, "soak"), {"duration": "72h"}, "pools.worker.soak: soak is not there yet; for now: leave soak out"),
     ((*POOL, "adopt"), "asg", "pools.worker.adopt: adopt is not there yet; for now: create the pool here"),
 ]
@@ -262,14 +263,40 @@ def test_an_active_that_is_no_name_is_reported_once() -> None:
     assert found.startswith("pools.worker.active: 9 is not text")
 
 
-def test_a_second_listed_version_is_refused_with_the_way_to_go() -> None:
-    second = {"imageId": "ami-0bbbbbbbbbbb77190", "osFamily": "el7"}
-    assert problems(edited(((*POOL, "versions", "7.7.1908"), second))) == [
-        (
-            'pools.worker.versions: more than one listed version ("7.6.1810", "7.7.1908") is not there yet; for now: '
-            "list only the version that is to be active; the one no longer listed is drained, then deleted"
-        )
-    ]
+def test_versions_of_every_state_are_accepted() -> None:
+    spec = {"imageId": "ami-0bbbbbbbbbbb77190", "osFamily": "el7"}
+    listed = {"standby": spec, "retired": spec | {"retired": True}, "canary": spec | {"canary": {"count": 2}}}
+    pool = parse(edited(*(((*POOL, "versions", name), own) for name, own in listed.items()))).pools["worker"]
+    assert pool.versions["canary"].canary is not None
+    assert pool.versions["canary"].canary.count == 2
+    assert [name for name, own in pool.versions.items() if own.retired] == ["retired"]
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "words"),
+    [
+        ("v2", {"canary": {}, "retired": True}, "retired: stands beside canary"),
+        ("v2-canary", {}, "versions.v2-canary: ends in -canary, as the canaries of versions are called"),
+        ("v2", {"canary": {"count": 0}}, "canary.count: 0 is out of range; write at least 1"),
+        ("v" * 34, {"canary": {}}, "canary's name '" + "v" * 34 + "-canary' cannot be used as a name"),
+    ],
+)
+def test_versions_whose_state_or_name_cannot_be_meant_are_refused(name, own, words) -> None:
+    spec = {"imageId": "ami-0bbbbbbbbbbb77190", "osFamily": "el7"}
+    (found,) = problems(edited(((*POOL, "versions", name), spec | own)))
+    assert words in found
+
+
+def test_a_version_that_is_called_like_the_canary_of_another_pool_is_refused() -> None:
+    raw = prod()
+    pool = raw["pools"]["worker"]
+    spec = pool["versions"]["7.6.1810"]
+    raw["pools"] = {
+        "a": pool | {"active": "b", "versions": {"b": spec}},
+        "a-b": pool | {"active": "canary", "versions": {"canary": spec}},
+    }
+    (found,) = problems(raw)
+    assert "has the same full name as pools.a.versions.b (a-b-canary)" in found
 
 
 @pytest.mark.parametrize(

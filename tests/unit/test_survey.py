@@ -35,7 +35,13 @@ def _nearly_full(_session, ids):
 
 
 def _survey(subnets, **changes):
-    wanted = {"cluster": "prod", "pool": "worker", "active": "v2", "region": "us-west-2", "subnet_ids": subnets}
+    wanted = {
+        "cluster": "prod",
+        "pool": "worker",
+        "active": "v2",
+        "region": "us-west-2",
+        "subnet_ids": {"v2": subnets, "v1": subnets},
+    }
     return survey_module.survey(access=Access(kind="kubeconfig"), **{**wanted, **changes})
 
 

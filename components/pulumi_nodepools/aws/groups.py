@@ -31,6 +31,8 @@ class Instance:
     az: str
     lifecycle: str
     health: str
+    protected: bool = False
+    """From scale-in: a group does not choose it when it shrinks."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,18 @@ def scale(session: Session, name: str, desired: int) -> None:
     )
 
 
+def release_protected(session: Session, group: GroupView) -> None:
+    """Take the scale-in protection from the group's instances: with it they would outlive their group's shrinking."""
+    for chunk in _chunks([instance.id for instance in group.instances if instance.protected]):
+        session.call(
+            "autoscaling",
+            "set_instance_protection",
+            AutoScalingGroupName=group.name,
+            InstanceIds=chunk,
+            ProtectedFromScaleIn=False,
+        )
+
+
 def suspend_launch(session: Session, name: str) -> None:
     """Stop the group from starting instances."""
     session.call("autoscaling", "suspend_processes", AutoScalingGroupName=name, ScalingProcesses=["Launch"])
@@ -167,6 +181,7 @@ def _group(raw: dict[str, Any]) -> GroupView:
                 entry.get("AvailabilityZone", ""),
                 entry["LifecycleState"],
                 entry.get("HealthStatus", ""),
+                bool(entry.get("ProtectedFromScaleIn")),
             )
             for entry in raw.get("Instances", [])
         ),

@@ -57,6 +57,10 @@ class Record:
     schema: int = SCHEMA
     serving: str | None = None
     serving_groups: tuple[str, ...] = ()
+    pending: str = ""
+    """The version that a gate began to bring in; empty once the cutover to it, or back, is complete."""
+    states: Mapping[str, str] = field(default_factory=dict)
+    """The state of each listed version as of the last complete cutover, for people."""
     phase: str = ""
     frozen: Mapping[str, Frozen] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -71,6 +75,8 @@ class Record:
             "pool": self.pool,
             "serving": self.serving,
             "servingGroups": list(self.serving_groups),
+            "pending": self.pending,
+            "states": dict(self.states),
             "phase": self.phase,
             "frozen": {name: {**vars(was), "suspended": list(was.suspended)} for name, was in self.frozen.items()},
             "evidence": dict(self.evidence),
@@ -87,11 +93,24 @@ class Record:
                 f"the record of pool {pool} ({RECORD_NAMESPACE}/{record_name(pool)}) has schema {raw['schema']}, this "
                 f"release reads up to {SCHEMA}: upgrade pulumi-nodepools"
             )
-        known = {"schema", "pool", "serving", "servingGroups", "phase", "frozen", "evidence", "request"}
+        known = {
+            "schema",
+            "pool",
+            "serving",
+            "servingGroups",
+            "pending",
+            "states",
+            "phase",
+            "frozen",
+            "evidence",
+            "request",
+        }
         return cls(
             pool=pool,
             serving=raw.get("serving"),
             serving_groups=tuple(raw.get("servingGroups", ())),
+            pending=raw.get("pending", ""),
+            states=raw.get("states", {}),
             phase=raw.get("phase", ""),
             frozen={name: _frozen(was) for name, was in raw.get("frozen", {}).items()},
             evidence=raw.get("evidence", {}),

@@ -40,11 +40,13 @@ def drain_version(props: Mapping[str, Any], engine: Engine) -> None:
     record = PoolRecord(place.client, place.props.pool)
     stop = threading.Event()
     with engine.watched(stop) as watch, record.hold(stop=stop) as lease:
-        _Drain(place, settings, record, engine, stop, watch, lease).run()
+        Drain(place, settings, record, engine, stop, watch, lease).run()
 
 
 @dataclass
-class _Drain:
+class Drain:
+    """One version's drain, by whoever holds the pool."""
+
     place: Place
     settings: DrainSettings
     record: PoolRecord
@@ -59,6 +61,7 @@ class _Drain:
     said: tuple[str, float] = ("", 0.0)
 
     def run(self) -> None:
+        """Return once the version's nodes are empty."""
         props = self.place.props
         self.lease.check()
         self._settle()
@@ -152,7 +155,7 @@ class _Drain:
         self.lease.check()
         serving = self.record.load().serving
         guards.refuse_serving(props.pool, props.version, serving)
-        guards.require_count(world, self._ours, props.pool, serving)
+        guards.require_count(world, self._ours, self.settings, props.pool, serving)
         guards.require_room(world, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
         if not self.frozen:
             self._freeze(serving)

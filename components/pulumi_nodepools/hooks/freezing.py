@@ -37,8 +37,21 @@ def hold_floor(session: Session, record: PoolRecord, version: str, views: Iterab
         groups.resize(session, view.name, minimum=view.desired, maximum=view.max)
 
 
-def thaw(session: Session, record: PoolRecord, version: str) -> list[str]:
-    """Undo whatever the record says was done to the version's groups; the names of those that were changed back."""
+def empty(session: Session, views: Iterable[GroupView]) -> None:
+    """Let frozen groups go to 0. What they were stays in the record, so that a thaw brings them back."""
+    for view in views:
+        groups.resize(session, view.name, minimum=0, maximum=view.max)
+        groups.release_protected(session, view)
+        groups.scale(session, view.name, 0)
+
+
+def thaw(
+    session: Session, record: PoolRecord, version: str, limits: Mapping[str, tuple[int, int]] | None = None
+) -> list[str]:
+    """Undo whatever the record says was done to the version's groups; the names of those that were changed back.
+
+    `limits` are the (min, max) that the stack's program has for a group now, which it may have changed meanwhile.
+    """
     mine = {name: was for name, was in record.load().frozen.items() if was.version == version}
     views = groups.describe(session, sorted(mine))
     thawed = []
@@ -46,7 +59,8 @@ def thaw(session: Session, record: PoolRecord, version: str) -> list[str]:
         view = views.get(name)
         # A group of the same name with another ARN is a later one: its limits are its own.
         if view and was.arn == view.arn:
-            groups.thaw(session, name, minimum=was.min, maximum=max(was.max, view.desired), processes=was.suspended)
+            least, most = (limits or {}).get(name, (was.min, was.max))
+            groups.thaw(session, name, minimum=least, maximum=max(most, view.desired), processes=was.suspended)
             thawed.append(name)
     if mine:
         record.update(lambda now: replace(now, frozen=_without(now.frozen, mine)))

@@ -42,6 +42,10 @@ class GateProps:
     timeout: float
     consecutive: int
     interval: float
+    canary: bool
+    """A canary never serves: it is as large as the stack says, and no cutover follows."""
+    limits: Mapping[str, tuple[int, int]]
+    """The (min, max) of each group as the program has them."""
 
     @classmethod
     def read(cls, props: Mapping[str, Any]) -> "GateProps":
@@ -61,11 +65,13 @@ class GateProps:
             float(props.get("timeout") or 1800),
             int(props.get("consecutive") or 3),
             float(props.get("interval") or 5),
+            bool(props.get("canary")),
+            {name: (int(least), int(most)) for name, (least, most) in (props.get("limits") or {}).items()},
         )
 
 
 def pass_gate(props: Mapping[str, Any], engine: Engine) -> None:
-    """Return once the active version is ready and recorded as serving; GateError says what it lacks."""
+    """Return once the version is ready and proved; GateError says what it lacks."""
     gate = GateProps.read(plain(dict(props)))
     place = open_place(gate.place)
     assert place.session is not None
@@ -73,16 +79,6 @@ def pass_gate(props: Mapping[str, Any], engine: Engine) -> None:
     stop = threading.Event()
     with engine.watched(stop) as watch, record.hold(stop=stop) as lease:
         _Gate(gate, place.client, place.session, record, engine, stop, watch, lease).run()
-
-
-def clear_serving(props: Mapping[str, Any], engine: Engine) -> None:
-    """The pool goes: no version of it serves any more, so its last one may be drained."""
-    wanted = PlaceProps.read(props)
-    record = PoolRecord(open_place(wanted).client, wanted.pool)
-    stop = threading.Event()
-    with engine.watched(stop), record.hold(stop=stop) as lease:
-        lease.check()
-        record.update(lambda now: replace(now, serving=None, serving_groups=(), phase="removing"))
 
 
 @dataclass
@@ -128,11 +124,13 @@ class _Gate:
         place = self.gate.place
         phase = f"gate {place.version}"
         again = self.record.load().phase == phase
-        self.record.update(lambda now: replace(now, phase=phase))
+        self.record.update(
+            lambda now: replace(now, phase=phase, pending=now.pending if self.gate.canary else place.version)
+        )
         if again:
             # Launches that failed before this retry were judged by the run before it.
             self.known = {failed.activity for name in self.names for failed in groups.activities(self.session, name)}
-        thawed = freezing.thaw(self.session, self.record, place.version)
+        thawed = freezing.thaw(self.session, self.record, place.version, self.gate.limits)
         freed = uncordon(self.client, self._member, place.owner)
         if thawed or freed:
             self.engine.info(
@@ -167,7 +165,7 @@ class _Gate:
     def _topped_up(self, views: list[GroupView]) -> list[GroupView]:
         """The groups, grown to what the serving version has *now*: it may have been scaled since the plan."""
         place, record = self.gate.place, self.record.load()
-        if record.serving in {None, place.version}:
+        if self.gate.canary or record.serving in {None, place.version}:
             return views
         live = sum(view.desired for view in groups.describe(self.session, record.serving_groups).values())
         sizes = top_up(views, live)
@@ -231,17 +229,12 @@ class _Gate:
         self.lease.check()
         freezing.prune(self.session, self.record)
         place = self.gate.place
+        kind = "canary" if self.gate.canary else "gate"
         evidence = {"version": place.version, "nodes": verdict.ready, "minimumKernel": self.gate.wanted.minimum_kernel}
         self.record.update(
-            lambda now: replace(
-                now,
-                serving=place.version,
-                serving_groups=tuple(self.names),
-                phase="serving",
-                evidence={**now.evidence, "gate": evidence},
-            )
+            lambda now: replace(now, phase=f"ready {place.version}", evidence={**now.evidence, kind: evidence})
         )
-        self.engine.info(place.urn, f"{place.title}: {verdict.ready} nodes ready and proved; it serves now")
+        self.engine.info(place.urn, f"{place.title}: {verdict.ready} nodes ready and proved")
 
 
 def _pods_on(client: Client, names: Sequence[str]) -> list[Any]:

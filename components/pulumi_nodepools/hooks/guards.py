@@ -29,18 +29,30 @@ def refuse_serving(pool: str, version: str, serving: str | None) -> None:
         )
 
 
-def require_count(world: WorldView, blue: Callable[[NodeView], bool], pool: str, serving: str | None) -> None:
-    """The serving version must have as many ready, schedulable nodes as the one that goes has nodes."""
-    if serving is None:
+def require_count(
+    world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings, pool: str, serving: str | None
+) -> None:
+    """The serving version must have as many ready, schedulable nodes as the one that goes has nodes.
+
+    Nodes that all stand by, cordoned and without anything to move, are no capacity: any number of them may go.
+    """
+    leaving = [node for node in world.nodes if blue(node)]
+    if serving is None or not _carries(world, leaving, settings):
         return
-    leaving = sum(blue(node) for node in world.nodes)
     ready = sum(usable(node) and labelled(node.labels, pool, serving) for node in world.nodes)
-    if ready < leaving:
+    if ready < len(leaving):
         raise CapacityError(
-            f"{pool} {serving}, the version that serves, has {ready} ready and schedulable nodes, but {leaving} nodes "
-            f"are to be drained: capacity would fall below what it was. No node was touched now. Bring {serving} to "
-            f"{leaving} ready nodes and run `pulumi up` again"
+            f"{pool} {serving}, the version that serves, has {ready} ready and schedulable nodes, but {len(leaving)} "
+            "nodes are to be drained: capacity would fall below what it was. No node was touched now. Bring "
+            f"{serving} to {len(leaving)} ready nodes and run `pulumi up` again"
         )
+
+
+def _carries(world: WorldView, nodes: Sequence[NodeView], settings: DrainSettings) -> bool:
+    names = {node.name for node in nodes}
+    return not all(node.unschedulable for node in nodes) or any(
+        pod.node in names and _moves(pod, settings) for pod in world.pods
+    )
 
 
 def require_room(

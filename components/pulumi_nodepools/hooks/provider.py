@@ -58,6 +58,16 @@ def echo(props: Mapping[str, Any]) -> dict[str, Any]:
     return {key: plain(value) for key, value in props.items() if key != PROVIDER}
 
 
+def with_pending(found: DiffResult, news: Mapping[str, Any]) -> DiffResult:
+    """A diff that also says "changed" while the cluster remembers a switch that did not come to its end.
+
+    The state alone cannot tell: what a failed update has begun leaves no trace there.
+    """
+    return DiffResult(
+        changes=bool(found.changes or news.get("pending")), replaces=found.replaces, delete_before_replace=False
+    )
+
+
 class EchoProvider(ResourceProvider):
     """Keeps what it is given. Stateless: one object serves all threads of the plugin."""
 

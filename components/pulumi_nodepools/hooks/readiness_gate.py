@@ -1,19 +1,18 @@
-"""ReadinessGate: one per pool; done once the active version is ready and proved, and recorded as the serving one.
+"""ReadinessGate: one per pool and one per canary; done once the version is ready and proved.
 
-`generation` rises whenever `active` changes, for what must follow a switch. Deleting the gate says that no version of
-the pool serves any more.
+`generation` rises whenever `active` changes, for what must follow a switch: the smoke test, and the cutover, which
+alone records who serves.
 """
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pulumi
-from pulumi.dynamic import CreateResult, Resource, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from pulumi_nodepools.hooks.boundary import boundary
 from pulumi_nodepools.hooks.progress import Engine
-from pulumi_nodepools.hooks.provider import EchoProvider, changed, echo, hidden
-from pulumi_nodepools.hooks.skip import GATE, skipped
+from pulumi_nodepools.hooks.provider import EchoProvider, changed, echo, hidden, with_pending
 
 _PROOF = ("active", "groups", "kernelArguments", "minimumKernelVersion")
 
@@ -24,8 +23,11 @@ class GateProvider(EchoProvider):
     identity: ClassVar[tuple[str, ...]] = ("pool", "clusterUid")
     settings: ClassVar[tuple[str, ...]] = (
         *_PROOF,
-        *("schemaVersion", "cluster", "account", "region", "access", "timeout", "consecutive", "interval"),
+        *("schemaVersion", "cluster", "account", "region", "access", "timeout", "consecutive", "interval", "canary"),
     )
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        return with_pending(super().diff(_id, olds, news), news)
 
     @boundary
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -34,22 +36,15 @@ class GateProvider(EchoProvider):
 
     @boundary
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        if changed(olds, news, _PROOF):
+        if changed(olds, news, _PROOF) or news.get("pending"):
             _pass_gate(news)
         generation = int(olds.get("generation") or 1) + (1 if changed(olds, news, ("active",)) else 0)
         return UpdateResult({**echo(news), "generation": generation})
 
-    @boundary
-    def delete(self, _id: str, props: dict[str, Any]) -> None:
-        if not skipped(props, GATE):
-            from pulumi_nodepools.hooks import gate  # noqa: PLC0415
-
-            gate.clear_serving(props, Engine.of_this_process())
-
 
 class ReadinessGate(Resource, module="nodepools", name="ReadinessGate"):
     """Props: cluster, clusterUid, account, region, access, pool, active, groups, kernelArguments,
-    minimumKernelVersion, timeout, consecutive, interval, urn."""
+    minimumKernelVersion, timeout, consecutive, interval, canary, limits, pending, urn."""
 
     active: pulumi.Output[str]
     generation: pulumi.Output[int]

@@ -8,7 +8,7 @@ from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.names import DRAIN_SKIP_VARIABLE
 
 DRAIN = "not drained; its nodes and the pods on them are deleted as they are"
-GATE = "its record in the cluster is left as it is"
+RECORD = "its record in the cluster is left as it is"
 
 
 def skipped(props: Mapping[str, Any], instead: str = DRAIN) -> bool:

@@ -1,6 +1,5 @@
 """The gate from begin to end: moto's groups, a cluster in memory, and instances that join or never do."""
 
-import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -58,11 +57,11 @@ def _join(world, **node):
         world.cluster.add_node(f"node-{instance.id}", instance.id, pool="worker", version="v2", **node)
 
 
-def test_passes_once_all_have_joined_and_records_who_serves(world):
+def test_passes_once_all_have_joined_and_leaves_serving_to_the_cutover(world):
     told = Told(lambda line: _join(world) if line == told.lines[0] and len(told.lines) == 1 else None)
     gate.pass_gate(world.props, told)
     record = world.record.load()
-    assert (record.serving, record.serving_groups, record.phase) == ("v2", (NAME,), "serving")
+    assert (record.serving, record.pending, record.phase) == (None, "v2", "ready v2")
     assert record.evidence["gate"] == {"version": "v2", "nodes": 2, "minimumKernel": "3.10.0-1062.4.1"}
     assert "0/2 nodes ready" in told.lines[0]
     assert told.lines[-1] == "worker v2: 2/2 nodes ready; good 2/2"
@@ -127,7 +126,7 @@ def test_a_retry_resumes_launches_and_judges_only_new_failures(world, monkeypatc
     _join(world)
     gate.pass_gate(world.props, Told())
     assert _suspended(world) == ()
-    assert world.record.load().serving == "v2"
+    assert world.record.load().phase == "ready v2"
     assert world.record.load().frozen == {}
 
 
@@ -159,7 +158,7 @@ def test_an_unreachable_cluster_for_a_while_is_no_verdict(world):
         patch.setattr(gate, "list_nodes", look)
         gate.pass_gate(world.props, told)
     assert "does not answer" in told.lines[0]
-    assert world.record.load().serving == "v2"
+    assert world.record.load().phase == "ready v2"
 
 
 def test_a_lost_lease_ends_it_without_recording_anything(world):
@@ -172,7 +171,7 @@ def test_a_lost_lease_ends_it_without_recording_anything(world):
     _join(world)
     with pytest.raises(HeldError, match="taken by thief"):
         gate.pass_gate({**world.props, "consecutive": 1}, Told(steal))
-    assert world.record.load().serving is None
+    assert world.record.load().phase == "gate v2"
 
 
 @pytest.mark.parametrize(
@@ -196,11 +195,23 @@ def test_a_gate_without_groups_waits_for_nothing_and_says_so(world):
         gate.pass_gate({**world.props, "groups": []}, Told())
 
 
-def test_deleting_the_gate_clears_who_serves(world):
-    world.record.update(lambda now: replace(now, serving="v2", serving_groups=(NAME,)))
-    gate.clear_serving(world.props, Told())
-    assert world.record.load().serving is None
-    assert threading.active_count() < 20
+def test_a_thaw_gives_the_limits_of_the_program(world):
+    _join(world)
+    freezing.freeze(world.session, world.record, "v2", groups.describe(world.session, [NAME]).values())
+    gate.pass_gate({**world.props, "limits": {NAME: [2.0, 7.0]}}, Told())
+    view = groups.describe(world.session, [NAME])[NAME]
+    assert (view.min, view.max, view.suspended) == (2, 7, ())
+
+
+def test_a_canary_is_as_large_as_it_was_asked_to_be_and_begins_no_switch(world):
+    _serving(world, 4)
+    _join(world)
+    world.record.update(lambda now: replace(now, pending="v1"))
+    gate.pass_gate({**world.props, "canary": True}, Told())
+    record = world.record.load()
+    assert groups.describe(world.session, [NAME])[NAME].desired == 2
+    assert (record.serving, record.pending) == ("v1", "v1")
+    assert record.evidence["canary"]["version"] == "v2"
 
 
 def _serving(world, desired):

@@ -10,12 +10,13 @@ import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 
+from pulumi_nodepools.hooks.cutover import Cutover, CutoverProvider
 from pulumi_nodepools.hooks.drain_hook import DrainHook, DrainProvider
 from pulumi_nodepools.hooks.provider import PROVIDER
 from pulumi_nodepools.hooks.readiness_gate import GateProvider, ReadinessGate
 from pulumi_nodepools.hooks.version_lock import LockProvider, VersionLock
 
-PROVIDERS = [DrainProvider, GateProvider, LockProvider]
+PROVIDERS = [CutoverProvider, DrainProvider, GateProvider, LockProvider]
 GROUPS = [{"name": "prod-worker-v1", "arn": "arn:one"}]
 DRAIN = {
     "schemaVersion": 1,
@@ -33,6 +34,7 @@ DRAIN = {
 
 
 def test_type_tokens_are_part_of_the_state():
+    assert Cutover._resource_type_name == "dynamic/nodepools:Cutover"
     assert DrainHook._resource_type_name == "dynamic/nodepools:DrainHook"
     assert ReadinessGate._resource_type_name == "dynamic/nodepools:ReadinessGate"
     assert VersionLock._resource_type_name == "dynamic/nodepools:VersionLock"
@@ -41,6 +43,7 @@ def test_type_tokens_are_part_of_the_state():
 @pytest.mark.parametrize(
     ("provider", "path"),
     [
+        (CutoverProvider, "pulumi_nodepools.hooks.cutover"),
         (DrainProvider, "pulumi_nodepools.hooks.drain_hook"),
         (GateProvider, "pulumi_nodepools.hooks.readiness_gate"),
         (LockProvider, "pulumi_nodepools.hooks.version_lock"),
@@ -181,6 +184,51 @@ def test_the_gates_generation_rises_with_active_only(monkeypatch):
     assert ran == ["v1"]
     outs = GateProvider().update("id", olds, {**props, "active": "v2"}).outs
     assert (outs["generation"], outs["active"], ran) == (5, "v2", ["v1", "v2"])
+
+
+CUTOVER = {
+    "pool": "worker",
+    "clusterUid": "uid",
+    "active": "v2",
+    "proved": "v2",
+    "generation": 2,
+    "groups": GROUPS,
+    "others": [{"version": "v1", "state": "standby", "groups": GROUPS}],
+    "drain": {"timeout": 1800},
+    "pending": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("generation", 3), ("others", []), ("others", [{**CUTOVER["others"][0], "state": "retired"}])]
+)
+def test_a_cutover_acts_when_somebody_else_is_to_serve_or_to_stand_by(monkeypatch, key, value):
+    ran = []
+    monkeypatch.setattr("pulumi_nodepools.hooks.cutover._cut_over", ran.append)
+    news = {**CUTOVER, key: value}
+    assert CutoverProvider().diff("id", CUTOVER, news).changes is True
+    assert CutoverProvider().update("id", CUTOVER, news).outs == news
+    assert ran == [news]
+
+
+def test_a_cutover_remembers_new_settings_without_acting(monkeypatch):
+    monkeypatch.setattr("pulumi_nodepools.hooks.cutover._cut_over", pytest.fail)
+    news = {**CUTOVER, "drain": {"timeout": 60}}
+    assert CutoverProvider().diff("id", CUTOVER, news).changes is True
+    assert CutoverProvider().update("id", CUTOVER, news).outs["drain"] == {"timeout": 60}
+
+
+@pytest.mark.parametrize("provider", [CutoverProvider, GateProvider])
+def test_a_switch_that_did_not_end_is_a_change_until_it_has(monkeypatch, provider):
+    ran = []
+    monkeypatch.setattr("pulumi_nodepools.hooks.cutover._cut_over", ran.append)
+    monkeypatch.setattr("pulumi_nodepools.hooks.readiness_gate._pass_gate", ran.append)
+    unfinished = {**CUTOVER, "pending": "v2"}
+    assert provider().diff("id", CUTOVER, CUTOVER).changes is False
+    assert provider().diff("id", CUTOVER, unfinished).changes is True
+    provider().update("id", CUTOVER, unfinished)
+    assert ran == [unfinished]
+    assert provider().diff("id", unfinished, CUTOVER).changes is False, "done: the next run has nothing to do"
 
 
 def test_importing_hooks_loads_no_resource_sdk():

@@ -1,0 +1,69 @@
+"""What a user wrote of a version, in the form that its lock compares. Rendered text is never part of it."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from pulumi_nodepools.args import ClusterArgs, NodeArgs
+from pulumi_nodepools.bootstrap import FAMILIES, EksJoin, KubeadmJoin
+
+
+def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
+    """What the user wrote of a version, in canonical form: no defaults, so that a new release can change those."""
+    join = cluster.join
+    volume = nodes.root_volume
+    written: dict[str, Any] = {
+        "imageId": nodes.image_id,
+        "osFamily": nodes.os_family,
+        "instanceType": nodes.instance_type,
+        "subnetIds": sorted(map(str, nodes.subnet_ids)),
+        "securityGroupIds": list(nodes.security_group_ids),
+        "instanceProfile": nodes.instance_profile,
+        "kernel": {"arguments": list(nodes.kernel_arguments), "minimumVersion": nodes.minimum_kernel},
+        "kubelet": {"arguments": list(nodes.kubelet_arguments)},
+        "userData": {
+            part.name: f"{number}. {part.type} {_digest(part.content)}"
+            for number, part in enumerate(nodes.user_parts, start=1)
+        },
+        "labels": dict(nodes.labels),
+        "taints": sorted(nodes.taints),
+        "tags": dict(nodes.tags),
+        "rootVolume": {
+            "size": volume.size,
+            "type": volume.type,
+            "iops": volume.iops,
+            "kmsKeyId": volume.kms_key_id,
+            "device": volume.device,
+        },
+        "zones": "each" if nodes.zones == "each" else None,
+        "associatePublicIp": nodes.associate_public_ip or None,
+        "startupTaint": nodes.startup_taint or None,
+        "cluster": {
+            "endpoint": cluster.endpoint,
+            # Its digest: readable in an error, and enough to see a change.
+            "certificateAuthority": pulumi.Output.from_input(cluster.certificate_authority).apply(_digest),
+            "join": "kubeadm" if isinstance(join, KubeadmJoin) else "eks",
+            "tokenParameter": (join.token_parameter or None) if isinstance(join, KubeadmJoin) else None,
+            "tokenSecret": (join.token_secret or None) if isinstance(join, KubeadmJoin) else None,
+            # Only where it matters: adding it for a new family must not change versions that are there.
+            "serviceCidr": join.service_cidr
+            if isinstance(join, EksJoin) and FAMILIES[nodes.os_family].needs_service_cidr
+            else None,
+            "caCertHashes": sorted(join.ca_cert_hashes) if isinstance(join, KubeadmJoin) else None,
+        },
+    }
+    return _without_empty(written)
+
+
+def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: _without_empty(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    # Outputs have no truth value, and are always something that was written.
+    return {
+        key: value for key, value in kept.items() if isinstance(value, pulumi.Output) or value not in (None, [], {})
+    }
+
+
+def _digest(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:16]
