@@ -11,7 +11,10 @@ from pulumi_nodepools.hooks.place import list_nodes
 from pulumi_nodepools.names import CANARY_SUFFIX, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
 
 _WORDS = ("phase", "holder", "request")
-_HEADS = ("PHASE", "HELD BY", "ASKED")
+_HEADS = (
+    *("POOL", "VERSION", "STATE", "NODES", "READY", "SCHEDULABLE"),
+    *("PROVED", "SERVING", "FROZEN", "PHASE", "HELD BY", "ASKED"),
+)
 
 
 def collect(client: Client) -> dict[str, Any]:
@@ -30,7 +33,7 @@ def collect(client: Client) -> dict[str, Any]:
 
 def table(status: Mapping[str, Any]) -> str:
     """The same for humans, one line per version."""
-    lines = [(*("POOL", "VERSION", "STATE", "NODES", "READY", "SCHEDULABLE", "PROVED", "SERVING", "FROZEN"), *_HEADS)]
+    lines = [_HEADS]
     for pool in status["pools"]:
         for version in pool["versions"]:
             numbers = (str(version[key]) for key in ("nodes", "ready", "schedulable", "validated"))
