@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pulumi_nodepools.hooks.drain_hook import DrainHook
     from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
     from pulumi_nodepools.hooks.version_lock import VersionLock
+    from pulumi_nodepools.host_validation import HostValidation, HostValidationArgs, SshHost
     from pulumi_nodepools.node_pool import NodePool
     from pulumi_nodepools.startup_validator import StartupValidator
 
@@ -43,6 +44,8 @@ _MODULES = {
     "DrainerAccess": "drainer_access",
     "EksJoin": "bootstrap",
     "GateArgs": "args",
+    "HostValidation": "host_validation",
+    "HostValidationArgs": "host_validation",
     "KubeadmJoin": "bootstrap",
     "NodeArgs": "args",
     "NodePool": "node_pool",
@@ -51,6 +54,7 @@ _MODULES = {
     "ReadinessGate": "hooks.readiness_gate",
     "RootVolumeArgs": "args",
     "SizeArgs": "args",
+    "SshHost": "host_validation",
     "StartupValidator": "startup_validator",
     "StackConfig": "config",
     "UserPart": "bootstrap",
@@ -71,6 +75,8 @@ __all__ = [
     "DrainerAccess",
     "EksJoin",
     "GateArgs",
+    "HostValidation",
+    "HostValidationArgs",
     "KubeadmJoin",
     "NodeArgs",
     "NodePool",
@@ -79,6 +85,7 @@ __all__ = [
     "ReadinessGate",
     "RootVolumeArgs",
     "SizeArgs",
+    "SshHost",
     "StackConfig",
     "StartupValidator",
     "UserPart",

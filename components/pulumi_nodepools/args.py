@@ -21,13 +21,6 @@ from pulumi_nodepools.lifecycle import State, contradictions, state_of
 from pulumi_nodepools.survey import Survey
 
 
-def _check(what: str, judge: Any, *values: Any) -> None:
-    try:
-        judge(*values)
-    except ValueError as error:
-        raise ConfigError(f"{what}: {error}") from None
-
-
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
     """The cluster that nodes join. `region` is where its nodes run."""
@@ -40,7 +33,7 @@ class ClusterArgs:
     region: str
 
     def __post_init__(self) -> None:
-        _check("cluster", checks.name, "cluster name", self.name)
+        checks.require("cluster", checks.name, "cluster name", self.name)
 
     @classmethod
     def from_config(cls, config: ClusterConfig, region: str) -> "ClusterArgs":
@@ -134,8 +127,8 @@ class NodeArgs:
         )
         for what, judge, values in rules:
             for value in values:
-                _check(what, judge, value)
-        _check("user_parts", checks.user_parts, self.user_parts, self.kernel_arguments)
+                checks.require(what, judge, value)
+        checks.require("user_parts", checks.user_parts, self.user_parts, self.kernel_arguments)
 
     @classmethod
     def from_config(cls, pool: PoolConfig, version: str) -> "NodeArgs":
@@ -209,9 +202,9 @@ class NodePoolArgs:
 
     def __post_init__(self) -> None:
         each = self.nodes.zones == "each"
-        _check("pool", checks.name, "pool name", self.pool)
-        _check("version", checks.name, "version name", self.version)
-        _check("names", _combined, self.cluster.name, self.pool, self.version, each)
+        checks.require("pool", checks.name, "pool name", self.pool)
+        checks.require("version", checks.name, "version name", self.version)
+        checks.require("names", _combined, self.cluster.name, self.pool, self.version, each)
         if each and not self.zone_subnets:
             raise ConfigError('zones "each" needs zone_subnets: a map from each zone to its subnets')
 

@@ -8,8 +8,9 @@ components' arguments, so both refuse the same things in the same words.
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
+from typing import Any
 
 from pulumi_nodepools import names
 from pulumi_nodepools.bootstrap import UserPart
@@ -42,6 +43,14 @@ _SELF_LABELS = frozenset(
 )
 _SELF_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 _LONGEST_ZONE = len("-us-west-2-lax-1a")
+
+
+def require(what: str, judge: Callable[..., object], *values: Any) -> None:
+    """For arguments in Python: judge values by a rule of this module; ConfigError names what they are for."""
+    try:
+        judge(*values)
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}") from None
 
 
 def shown(value: object) -> str:

@@ -120,3 +120,10 @@ def test_example_of_a_node_pool_alone() -> None:
     assert sizes == {"scratch-v1-group-us-west-2a": 2, "scratch-v1-group-us-west-2b": 1}
     template = recorded["scratch-v1-template-us-west-2a"].inputs
     assert template["networkInterfaces"][0]["securityGroups"] == ["nodes-id"]
+
+
+def test_example_of_machines_that_are_there_already() -> None:
+    hosts = {"web-1": {"address": "10.0.0.1", "host_key": "ssh-ed25519 AAAA"}}
+    config = {"nodepools:hosts": hosts, "nodepools:privateKey": "KEY"}
+    recorded = run_program(ROOT / "docs/examples/existing_hosts/__main__.py", config)
+    assert "cgroup.memory=nokmem" in recorded["patched-web-1"].inputs["stdin"]

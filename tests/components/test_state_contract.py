@@ -7,7 +7,7 @@ import sys
 import dill
 import pytest
 
-from pulumi_nodepools import BlueGreenNodePool, blue_green, drainer_access, names, node_pool
+from pulumi_nodepools import BlueGreenNodePool, blue_green, drainer_access, host_validation, names, node_pool
 from pulumi_nodepools.hooks import cutover, drain_hook, readiness_gate, version_lock
 from tests.components.conftest import make_nodes, make_pool
 from tests.components.engine import run
@@ -46,6 +46,7 @@ def test_names_of_a_canary(surveyed) -> None:
 def test_tokens_of_components() -> None:
     assert node_pool.TOKEN == "nodepools:aws:NodePool"
     assert blue_green.TOKEN == "nodepools:aws:BlueGreenNodePool"
+    assert host_validation.TOKEN == "nodepools:ssh:HostValidation"
     assert drainer_access.TOKEN == "nodepools:kubernetes:DrainerAccess"
 
 

@@ -5,7 +5,7 @@ $NODEPOOLS_ROOT and the metadata service at $NODEPOOLS_METADATA; on a node both 
 families (`@KUBELET_FILE@`, `@KERNEL_SUFFIX@`, and the functions named in families.family) is filled in by them.
 """
 
-COMMON = r"""
+_NODE = r"""
 root="${NODEPOOLS_ROOT:-}"
 metadata="${NODEPOOLS_METADATA:-http://169.254.169.254}"
 state="$root/var/lib/nodepools"
@@ -20,7 +20,9 @@ imds() {
         "$metadata/latest/api/token") || return 1
     curl -sSf --retry 5 --max-time 10 -H "X-aws-ec2-metadata-token: $token" "$metadata/latest/meta-data/$1"
 }
+"""
 
+BOOTED_WITH = r"""
 # What stands after `--` is for init, not for the kernel.
 booted_with() {
     line=$(cat "$root/proc/cmdline")
@@ -28,6 +30,8 @@ booted_with() {
     return 1
 }
 """
+
+COMMON = _NODE + BOOTED_WITH
 
 FAIL = r"""
 fail() {
@@ -66,7 +70,7 @@ sleep 300
 fail "the reboot did not happen within 300 s"
 """
 
-VALIDATE = r"""
+_LAUNCH_HOOK = r"""
 # A new role's rights take seconds to reach all of AWS, and calls of a whole pool at once are throttled.
 retry() {
     for pause in 2 5 15; do
@@ -97,7 +101,10 @@ abandon() {
     complete_hook ABANDON
     exit 1
 }
+"""
 
+# What a machine must show; each calls `abandon` with the reason when it does not. host_check asks the same over SSH.
+CHECKS = r"""
 check_arguments() {
     for argument in "$@"; do
         booted_with "$argument" && continue
@@ -142,6 +149,8 @@ check_kernel() {
     esac
 }
 """
+
+VALIDATE = _LAUNCH_HOOK + CHECKS
 
 CHECK_MESSAGES = r"""
 # Only lines of the kernel itself, a time stamp at most before the signature.

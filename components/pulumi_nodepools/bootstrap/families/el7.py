@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pulumi_nodepools.bootstrap.families.boot_loader import GRUBBY
 from pulumi_nodepools.bootstrap.families.family import Family
-from pulumi_nodepools.bootstrap.families.probes import SLABINFO, USAGE
+from pulumi_nodepools.bootstrap.families.probes import SLABINFO, SLABINFO_OF_OTHERS, USAGE
 
 _EL7 = Family(
     name="el7",
@@ -13,6 +13,7 @@ _EL7 = Family(
     join_units=("kubelet.service",),
     edit=GRUBBY,
     probe=SLABINFO,
+    probe_from_outside=SLABINFO_OF_OTHERS,
     kubelet_file="/etc/sysconfig/kubelet",
     kernel_suffix=r"\.el[0-9]",
     needs_nokmem=True,
@@ -23,6 +24,7 @@ _AL2 = replace(
     title="Amazon Linux 2",
     root_device="/dev/xvda",
     probe=USAGE,
+    probe_from_outside="",
     kernel_suffix=r"\.amzn[0-9]",
     needs_nokmem=False,
 )

@@ -28,6 +28,8 @@ class Family:
     """The environment file of kubeadm's kubelet.service."""
     kernel_suffix: str
     """What may follow the numbers of a kernel release: an awk expression."""
+    probe_from_outside: str = ""
+    """Shell: the same without changing anything, where `probe` does; for machines that run already."""
     needs_nokmem: bool = False
     """Whether the family's kernel leaks kernel memory unless it is told not to account it."""
     needs_service_cidr: bool = False

@@ -24,6 +24,19 @@ probe_accounting() {
 }
 """
 
+SLABINFO_OF_OTHERS = r"""
+# The same without making a cgroup: those of containers that run answer with an error when accounting is off.
+probe_accounting() {
+    memory="$root/sys/fs/cgroup/memory"
+    found=$(find "$memory" -mindepth 2 -name memory.kmem.slabinfo -exec sh -c 'cat "$1" >/dev/null 2>&1' sh {} \; \
+        -print -quit 2>/dev/null)
+    [ -z "$found" ] || abandon "kernel memory is still accounted: $found can be read"
+    LC_ALL=C find "$memory" -mindepth 2 -name memory.kmem.slabinfo -exec cat {} + 2>&1 |
+        grep -q 'Input/output error' ||
+        say "kernel memory accounting is unverifiable here: no cgroup below another answers for its slabs"
+}
+"""
+
 USAGE = r"""
 # These kernels account kernel memory from the start unless told not to, so a slice that runs the system shows it.
 probe_accounting() {
