@@ -254,7 +254,7 @@ class BlueGreenNodePoolArgs:
         if self.canaries.get(version, 1) < 1:
             raise ConfigError(f"pool {self.pool}: a canary of {self.canaries[version]} nodes; write 1 or more")
         if version in self.canaries:
-            _check(f"pool {self.pool}", checks.name, "canary's name", names.canary_name(version))
+            checks.require(f"pool {self.pool}", checks.name, "canary's name", names.canary_name(version))
         for key, text in contradictions(**self._asked(version)):
             raise ConfigError(f"pool {self.pool}: {key} of {version} {text}")
         if not all(isinstance(subnet, str) for subnet in nodes.subnet_ids):
