@@ -13,7 +13,7 @@ import pulumi
 from pulumi_aws import get_caller_identity
 from pulumi_command import local
 
-from pulumi_nodepools import names
+from pulumi_nodepools import names, preview
 from pulumi_nodepools.args import BlueGreenNodePoolArgs, NodeArgs, NodePoolArgs, SizeArgs
 from pulumi_nodepools.errors import ConfigError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks.cutover import Cutover
@@ -222,10 +222,12 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
             initial=size_for(args, None).desired,
             join=cluster.join,
             canaries=args.canaries,
+            drain=args.drain,
         )
         require_possible(args.pool, args.states, found.existing)
         size_for(args, found.live_size)
         _require_account(args.pool, found.account)
+        preview.tell(args.pool, found)
     except NodePoolsError as error:
         raise pulumi.RunError(str(error)) from None
     for warning in found.warnings:

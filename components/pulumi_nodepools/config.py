@@ -28,6 +28,7 @@ from pulumi_nodepools import units
 from pulumi_nodepools.bootstrap import FAMILIES, OsFamily, PartType, UserPart
 from pulumi_nodepools.config_errors import explain, not_there_yet, rules_between
 from pulumi_nodepools.config_files import with_content
+from pulumi_nodepools.drain.acknowledge import require_entry
 from pulumi_nodepools.errors import ConfigError
 
 # pydantic turns only ValueError into one of its findings, so wrong types are ValueErrors here (TRY004).
@@ -56,6 +57,13 @@ def _batch_size(value: Any) -> Any:
     except ConfigError as error:
         raise ValueError(str(error).removeprefix(": ")) from None
     return str(value)
+
+
+def _acknowledged(value: str) -> str:
+    try:
+        return require_entry(value)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix("drain.acknowledge: ")) from None
 
 
 def _some(value: Any) -> Any:
@@ -252,6 +260,7 @@ class DrainConfig(Model):
     bare_pods: Literal["block", "allow"] = "block"
     jobs: Literal["evict", "wait"] = "evict"
     force: ForceConfig = ForceConfig()
+    acknowledge: tuple[Annotated[Text, AfterValidator(_acknowledged)], ...] = ()
 
 
 class GateConfig(Model):

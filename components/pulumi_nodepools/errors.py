@@ -4,6 +4,9 @@ A message names what failed, which object, the number or limit, and the next ste
 kubeconfigs or response headers: the engine prints messages to the terminal and to CI logs.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class NodePoolsError(Exception):
     """Base of all expected failures. `exit_code` is what the `nodepools` command ends with."""
@@ -56,6 +59,11 @@ class DrainBlockedError(NodePoolsError):
     """The drain stopped before its end: blocked, timed out, or told to stop. It can be resumed."""
 
     exit_code = 2
+
+    def __init__(self, message: str, diagnosis: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.diagnosis = diagnosis
+        """What held it, where no report says so: entries of drain.model."""
 
 
 class HeldError(NodePoolsError):

@@ -4,7 +4,6 @@ Only reads. It runs in every preview, so that a missing right or a full subnet i
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pulumi_nodepools import join_token
@@ -12,11 +11,14 @@ from pulumi_nodepools.aws import groups, subnets
 from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
+from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record
-from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
-from pulumi_nodepools.names import CANARY_SUFFIX, RECORD_NAMESPACE, canary_name, group_name
+from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.preflight import Finding
+from pulumi_nodepools.errors import ConfigError, JoinTokenError
+from pulumi_nodepools.names import CANARY_SUFFIX, canary_name, group_name
 
 
 @dataclass(frozen=True)
@@ -35,47 +37,10 @@ class Survey:
     """The full groups of each listed version that has any."""
     pending: str = ""
     """The version that a run began to bring into service without coming to its end."""
-
-
-@dataclass(frozen=True)
-class Right:
-    """One thing that the drain and the gate must be allowed to do."""
-
-    verb: str
-    resource: str
-    group: str = ""
-    subresource: str = ""
-    namespace: str = ""
-
-    def __str__(self) -> str:
-        name = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-        kind = f"{name}.{self.group}" if self.group else name
-        return f"{self.verb} {kind} in {self.namespace}" if self.namespace else f"{self.verb} {kind}"
-
-
-def _rights() -> tuple[Right, ...]:
-    read = [
-        Right(verb, resource, group)
-        for group, resource in (
-            ("", "nodes"),
-            ("", "pods"),
-            ("policy", "poddisruptionbudgets"),
-            ("apps", "replicasets"),
-            ("apps", "statefulsets"),
-            ("apps", "daemonsets"),
-            ("", "replicationcontrollers"),
-        )
-        for verb in ("list", "watch")
-    ]
-    own = [
-        Right(verb, resource, group, namespace=RECORD_NAMESPACE)
-        for group, resource in (("", "configmaps"), ("coordination.k8s.io", "leases"))
-        for verb in ("get", "create", "update")
-    ]
-    return (*read, *own, Right("patch", "nodes"), Right("create", "pods", subresource="eviction"))
-
-
-RIGHTS = _rights()
+    creates: bool = True
+    """Whether the active version has no group yet, so that new instances would be paid for."""
+    findings: tuple[Finding, ...] = ()
+    """What would hold or hurt the drain of the pool's other versions."""
 
 
 def survey(
@@ -89,6 +54,7 @@ def survey(
     initial: int = 0,
     join: KubeadmJoin | EksJoin | None = None,
     canaries: Mapping[str, int] | None = None,
+    drain: DrainSettings | None = None,
 ) -> Survey:
     """Look, and raise one clear error for what would stop the pool.
 
@@ -98,7 +64,7 @@ def survey(
     session = Session(region, access.profile, access.role_arn)
     account = session.account()
     client = Client.connect(access)
-    require_rights(client)
+    rights.require(client)
     record = PoolRecord(client, pool).load()
     zones, free = subnets.describe(session, sorted({one for listed in subnet_ids.values() for one in listed}))
     known = sorted(set(zones.values()))
@@ -114,26 +80,18 @@ def survey(
         _require_addresses(pool, called, count, {subnet: free[subnet] for subnet in offered})
     if token and token.stops and added:
         raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
-    warnings = (f"pool {pool}: {token.message}",) if token else ()
-    found = {version: views for version, views in existing.items() if views}
-    return Survey(account, client.cluster_uid, record.serving, live_size, zones, free, warnings, found, record.pending)
-
-
-def require_rights(client: Client) -> None:
-    """AccessDeniedError naming every right that these credentials lack."""
-    with ThreadPoolExecutor(max_workers=6) as pool:
-        allowed = list(pool.map(lambda right: _may(client, right), RIGHTS))
-    missing = [str(right) for right, may in zip(RIGHTS, allowed, strict=True) if not may]
-    if missing:
-        raise AccessDeniedError(
-            f"the cluster credentials lack {len(missing)} of {len(RIGHTS)} rights that a drain needs: "
-            f"{', '.join(missing)}. Bind the ClusterRole nodepools-drainer to them and run again"
-        )
-
-
-def _may(client: Client, right: Right) -> bool:
-    return client.can_i(
-        right.verb, right.resource, group=right.group, subresource=right.subresource, namespace=right.namespace
+    return Survey(
+        account=account,
+        cluster_uid=client.cluster_uid,
+        serving=record.serving,
+        live_size=live_size,
+        subnet_zones=zones,
+        free_addresses=free,
+        warnings=(f"pool {pool}: {token.message}",) if token else (),
+        existing={version: views for version, views in existing.items() if views},
+        pending=record.pending,
+        creates=active in added,
+        findings=tuple(preflight.of_other_versions(client, pool, active, drain or DrainSettings())),
     )
 
 

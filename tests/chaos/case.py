@@ -110,6 +110,7 @@ class Pool:
     @staticmethod
     def _set_up(pool: dict[str, Any], patience: str) -> None:
         pool["drain"].update(timeout=patience, totalTimeout="180s", batchSize="100%")
+        pool["drain"]["acknowledge"] = ["pdb-impossible/default/held-*"]
         pool["gate"]["timeout"] = "180s"
 
     def begin(self) -> None:

@@ -80,9 +80,8 @@ def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
         live: int | None = None,
         account: str = ACCOUNT,
         error: Exception | None = None,
-        warnings: tuple[str, ...] = (),
         existing: Sequence[str] = (),
-        pending: str = "",
+        **more: Any,
     ) -> list[dict[str, Any]]:
         calls: list[dict[str, Any]] = []
 
@@ -97,9 +96,8 @@ def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
                 live_size=live,
                 subnet_zones=ZONES,
                 free_addresses=dict.fromkeys(SUBNETS, 200),
-                warnings=warnings,
                 existing={version: (seen_group(version),) for version in existing},
-                pending=pending,
+                **more,
             )
 
         monkeypatch.setattr(blue_green, "survey", survey)

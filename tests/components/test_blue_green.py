@@ -8,6 +8,7 @@ import pytest
 
 from pulumi_nodepools import BlueGreenNodePool, EksJoin, NodePoolsError, UserPart
 from pulumi_nodepools.blue_green import size_for
+from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from tests.components.conftest import SUBNETS, make_cluster, make_nodes, make_pool
 from tests.components.engine import Recording, resolved, run
@@ -163,6 +164,7 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "subnet_ids": {"7.7.1908": list(SUBNETS)},
             "initial": 14,
             "canaries": {},
+            "drain": DrainSettings(),
         }
     ]
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from pulumi_nodepools import Access, DrainerAccess
+from pulumi_nodepools.cluster.rights import RIGHTS
 from pulumi_nodepools.drainer_access import CLUSTER_RULES, RECORD_RULES
-from pulumi_nodepools.survey import RIGHTS
 from tests.components.conftest import make_cluster
 from tests.components.engine import Recording, resolved, run
 

@@ -15,6 +15,13 @@ def _position(output: str, pattern: str) -> int:
     return match.start()
 
 
+def _acknowledge(pool: str, entry: str):
+    def change(config) -> None:
+        config["nodepools:pools"][pool]["drain"]["acknowledge"] = [entry]
+
+    return change
+
+
 def test_a_blocked_drain_spares_the_group_and_the_next_up_resumes(cloud: Cloud, make_project) -> None:
     project = make_project("web")
     project.up("--skip-preview").expect()
@@ -22,6 +29,11 @@ def test_a_blocked_drain_spares_the_group_and_the_next_up_resumes(cloud: Cloud, 
     cloud.deployment("stuck", "web", replicas=2, budget={"maxUnavailable": 0})
     try:
         project.edit(activate("web", NEW, NEW_SPEC))
+        refused = project.up("--skip-preview").fails()
+        assert "no new instance was made" in refused.output
+        assert "pdb-impossible" in refused.output
+        assert set(cloud.groups("web")) == {OLD}
+        project.edit(_acknowledge("web", "pdb-impossible/default/stuck"))
         blocked = project.up("--skip-preview").fails()
         assert "stuck" in blocked.output
         assert "maxUnavailable" in blocked.output

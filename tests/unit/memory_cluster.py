@@ -6,6 +6,9 @@ import threading
 
 from pulumi_nodepools.errors import ApiError, ClusterUnreachableError
 
+LISTS = {"nodes", "pods", "configmaps", "poddisruptionbudgets"}
+LISTS |= {"replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
+
 
 class MemoryCluster:
     """The part of cluster.client.Client that records, leases and hooks use."""
@@ -14,6 +17,7 @@ class MemoryCluster:
         self.cluster_uid = uid
         self.objects = {}
         self.down = False
+        self.denied = frozenset()
         self._version = 0
         self._lock = threading.Lock()
 
@@ -34,9 +38,12 @@ class MemoryCluster:
         self._answer()
         if path in self.objects:
             return copy.deepcopy(self.objects[path])
-        if path.rsplit("/", 1)[-1] in {"nodes", "pods", "configmaps"}:
-            return {"items": self._items(path, query)}
+        if path.rsplit("/", 1)[-1] in LISTS:
+            return {"metadata": {"resourceVersion": str(self._version)}, "items": self._items(path, query)}
         raise ApiError(f"{path} not found", status=404)
+
+    def can_i(self, verb, resource, *, group="", subresource="", namespace=""):
+        return f"{verb} {resource}/{subresource}".rstrip("/") not in self.denied
 
     def list_raw(self, path, **query):
         yield json.dumps(self.get(path, **query)).encode()
@@ -77,10 +84,13 @@ class MemoryCluster:
         return copy.deepcopy(stored)
 
     def _items(self, path, query):
-        wanted = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if "=" in part)
+        wanted = [part.partition("=") for part in query.get("labelSelector", "").split(",") if "=" in part]
         return [
             copy.deepcopy(stored)
             for key, stored in self.objects.items()
-            if key.rsplit("/", 1)[0] == path
-            and all(stored["metadata"].get("labels", {}).get(name) == value for name, value in wanted.items())
+            if key.rsplit("/", 1)[0] == path and all(_has(stored["metadata"].get("labels", {}), *one) for one in wanted)
         ]
+
+
+def _has(labels, name, _, value):
+    return labels.get(name[:-1]) != value if name.endswith("!") else labels.get(name) == value

@@ -101,6 +101,17 @@ def test_when_to_force_is_read_and_means_nothing_without_force() -> None:
     assert "pools.worker.drain.force" in problem
 
 
+def test_a_pool_acknowledges_what_a_preflight_finds() -> None:
+    config = parse(edited(((*POOL, "drain", "acknowledge"), ["pdb-impossible/shop/web"])))
+    settings = DrainSettings.from_props(config.pools["worker"].drain.model_dump(by_alias=True))
+    assert settings.acknowledge == ("pdb-impossible/shop/web",)
+    assert DrainSettings.from_props(settings.to_props()) == settings
+    assert "acknowledge" not in DrainSettings().to_props(), "hooks of earlier releases do not have it"
+    (problem,) = problems(edited(((*POOL, "drain", "acknowledge"), ["pdb-imposible/shop/web"])))
+    assert problem.startswith("pools.worker.drain.acknowledge[0]: ")
+    assert "is not <reason>/<namespace>/<name>" in problem
+
+
 def test_every_family_parses_with_a_kernel_of_its_own() -> None:
     kernels = {
         "al2": "5.10.230-223.885.amzn2.x86_64",
@@ -147,7 +158,7 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ),
     (("cluster", "endpont"), "x", "cluster.endpont: unknown key; did you mean endpoint?"),
     ((*VERSION, "image_id"), "x", 'pools.worker.versions."7.6.1810".image_id: unknown key; did you mean imageId?'),
-    ((*POOL, "drain", "color"), 1, "unknown key; known here: barePods"),
+    ((*POOL, "drain", "color"), 1, "unknown key; known here: acknowledge, barePods"),
     # wrong types and values
     ((*POOL, "size", "min"), "three", 'pools.worker.size.min: "three" is not a whole number; write it without quotes'),
     ((*POOL, "size"), [3], "pools.worker.size: [3] is not a map"),

@@ -14,18 +14,9 @@ from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
 from tests.unit.memory_cluster import MemoryCluster
 
 
-class Cluster(MemoryCluster):
-    """Answers access reviews too."""
-
-    denied: frozenset[str] = frozenset()
-
-    def can_i(self, verb, resource, *, group="", subresource="", namespace=""):
-        return f"{verb} {resource}/{subresource}".rstrip("/") not in self.denied
-
-
 @pytest.fixture
 def cluster(monkeypatch):
-    made = Cluster()
+    made = MemoryCluster()
     monkeypatch.setattr(survey_module.Client, "connect", lambda _access: made)
     return made
 

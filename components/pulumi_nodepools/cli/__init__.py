@@ -13,7 +13,7 @@ from pulumi_nodepools.cli.answers import UsageError, say
 from pulumi_nodepools.cli.asking import pause, resume, stop
 from pulumi_nodepools.cli.checking import ci_check
 from pulumi_nodepools.cli.draining import drain
-from pulumi_nodepools.cli.looking import status
+from pulumi_nodepools.cli.looking import preflight, status
 from pulumi_nodepools.cli.rendering import render_user_data
 from pulumi_nodepools.cli.scanning import soak
 from pulumi_nodepools.cli.uncordoning import uncordon
@@ -27,6 +27,7 @@ def nodepools() -> None:
     """Drain and look at node pools. The cluster is the one that KUBECONFIG names."""
 
 
+app.command()(preflight)
 app.command()(drain)
 app.command()(uncordon)
 app.command()(pause)

@@ -38,5 +38,6 @@ def _failure(error: NodePoolsError) -> dict[str, Any]:
     body = {**(report.to_json() if report else {"schemaVersion": 1}), "outcome": "failed", "error": str(error)}
     if error.exit_code == 2 and not body.get("diagnosis"):
         reason = "held" if isinstance(error, HeldError) else "stopped"
-        body["diagnosis"] = [Diagnosis(reason, "", "", str(error), "").to_json()]
+        known = getattr(error, "diagnosis", ()) or [Diagnosis(reason, "", "", str(error), "")]
+        body["diagnosis"] = [entry.to_json() for entry in known]
     return {"diagnosis": [], **body}

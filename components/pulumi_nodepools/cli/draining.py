@@ -14,11 +14,13 @@ from pulumi_nodepools.cli import options
 from pulumi_nodepools.cli.answers import reported, say
 from pulumi_nodepools.cli.holding import connect, hold
 from pulumi_nodepools.cli.options import OnTimeout, Output, selection_of
+from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import drain as run_drain
 from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.cluster.runner import refuse_own, this_runner
 from pulumi_nodepools.drain.model import DrainSettings, ForceRule, Progress, WorldView
-from pulumi_nodepools.dry_run import look, plan
+from pulumi_nodepools.dry_run import plan
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import guards
 from pulumi_nodepools.hooks.draining import status_line
@@ -75,9 +77,11 @@ def drain(
 
 def _dry_run(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
     chosen = select(client, selection)
-    body = plan(look(client), chosen.matches, settings, _guard(client, chosen, settings))
+    world, findings = preflight.run(client, chosen.matches, settings, chosen.pools)
+    body = plan(world, chosen.matches, settings, _guard(client, chosen, settings), findings)
     for entry in body["diagnosis"]:
-        say(f"{entry['object']} on {entry['node']}: {entry['reason']}: {entry['message']}".removeprefix(" on : "))
+        where = f"{entry['object']} on {entry['node']}".removesuffix(" on ")
+        say(f"{where}: {entry['reason']}: {entry['message']}".removeprefix(": "))
     say(f"{body['outcome']}: {len(body['nodes'])} nodes, {len(body['evict'])} pods would be evicted")
     return body
 
@@ -94,6 +98,7 @@ def _guard(client: Client, chosen: Chosen, settings: DrainSettings) -> Callable[
 
 
 def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
+    rights.require(client)
     chosen = select(client, selection)
     stop = threading.Event()
     with ExitStack() as stack:
@@ -104,6 +109,7 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dic
         def before_batch(world: WorldView) -> None:
             for lease in leases:
                 lease.check()
+            refuse_own(world, frozenset(node.name for node in world.nodes if chosen.matches(node)), this_runner())
             guard(world)
 
         try:

@@ -71,6 +71,7 @@ class Container(Raw):
 class Volume(Raw):
     name: str = ""
     empty_dir: dict[str, Any] | None = None
+    host_path: dict[str, Any] | None = None
 
 
 class RawToleration(Raw):
@@ -302,6 +303,7 @@ def pod_view(raw: RawPod) -> PodView:
         owner=owner,
         owned_by_node=any(o.kind == "Node" for o in owners),
         empty_dirs=tuple(volume.name for volume in spec.volumes or () if volume.empty_dir is not None),
+        host_paths=tuple(volume.host_path.get("path", "") for volume in spec.volumes or () if volume.host_path),
         tolerations=tuple(_toleration(t.key, t.operator, t.value, t.effect) for t in spec.tolerations or ()),
         node_selector=_labels(spec.node_selector),
         affinity=_affinity(spec),
@@ -380,4 +382,7 @@ def controller_view(raw: RawController, kind: str) -> ControllerView:
     """The view of a controller. A DaemonSet wants no number of pods: it is known only to tell its pods from orphans."""
     meta = raw.metadata
     desired = 0 if kind == "DaemonSet" else 1 if raw.spec.replicas is None else raw.spec.replicas
-    return ControllerView(kind=kind, namespace=meta.namespace, name=meta.name, uid=meta.uid, desired=desired)
+    made_by = next((f"{o.kind} {o.name}" for o in meta.owner_references or () if o.controller), "")
+    return ControllerView(
+        kind=kind, namespace=meta.namespace, name=meta.name, uid=meta.uid, desired=desired, made_by=made_by
+    )

@@ -57,6 +57,11 @@ class Resource:
     scope: str = ""
 
 
+def listed(page: bytes) -> list[msgspec.Raw]:
+    """The objects on one page of a list, undecoded."""
+    return _LIST.decode(page).items
+
+
 def _decoder(shape: Any, view: Callable[[Any], Any]) -> Callable[[bytes | msgspec.Raw], Any]:
     decode = msgspec.json.Decoder(shape).decode
     return lambda data: view(decode(data))

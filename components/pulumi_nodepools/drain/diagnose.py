@@ -7,6 +7,7 @@ own words. Deciding what to do about it is nobody's business here.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from pulumi_nodepools.drain import budgets
 from pulumi_nodepools.drain.classify import CORDON, DO_NOT_DISRUPT, SAFE_TO_EVICT, tolerates
 from pulumi_nodepools.drain.lanes import Track
 from pulumi_nodepools.drain.model import BudgetView, ControllerView, Diagnosis, PodView
@@ -205,22 +206,16 @@ def _guarded(case: _Case) -> Diagnosis:
 
 
 def _budget(case: _Case, budget: BudgetView) -> Diagnosis:
-    numbers: _Numbers = {
-        "budget": budget.path,
-        "allowed": budget.allowed,
-        "healthy": budget.healthy,
-        "needed": budget.needed,
-        "expected": budget.expected,
-    }
+    numbers = budgets.numbers(budget)
     if budget.sync_failure:
         message = f"budget {budget.path} cannot be computed: {budget.sync_failure}"
         return case.say(
             "pdb-sync-failed", message, "make the budget select only pods of scalable controllers", **numbers
         )
-    if _impossible(budget):
+    if budgets.impossible(budget):
         message = (
             f"budget {budget.path} can never allow it: it needs {budget.needed} of {budget.expected} pods healthy "
-            f"({_spec(budget)})"
+            f"({budgets.wording(budget)})"
         )
         return case.say("pdb-impossible", message, "raise the replicas, or relax the budget by one pod", **numbers)
     if not case.pod.ready and not budget.always_allow_unready and budget.healthy < budget.needed:
@@ -239,18 +234,6 @@ def _budget(case: _Case, budget: BudgetView) -> Diagnosis:
         "nothing if a replacement becomes ready; otherwise raise the replicas or relax the budget",
         **numbers,
     )
-
-
-def _impossible(budget: BudgetView) -> bool:
-    if budget.max_unavailable in ("0", "0%") or budget.min_available == "100%":
-        return True
-    return 0 < budget.expected <= budget.needed
-
-
-def _spec(budget: BudgetView) -> str:
-    if budget.max_unavailable:
-        return f"maxUnavailable: {budget.max_unavailable}"
-    return f"minAvailable: {budget.min_available}"
 
 
 def _paced(case: _Case) -> Diagnosis:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pulumi_nodepools.drain.acknowledge import require_entry
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.units import share
 
@@ -78,6 +79,7 @@ class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     owner: Owner | None = None
     owned_by_node: bool = False
     empty_dirs: tuple[str, ...] = ()
+    host_paths: tuple[str, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Mapping[str, str] = {}
     affinity: tuple[tuple[Requirement, ...], ...] = ()
@@ -157,6 +159,13 @@ class ControllerView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     name: str
     uid: str
     desired: int = 0
+    made_by: str = ""
+    """What made it and is known to people: `Deployment web`. Empty if nothing did."""
+
+    @property
+    def title(self) -> str:
+        """The workload as people call it, `shop/web`: the same after every rollout."""
+        return f"{self.namespace}/{self.made_by.partition(' ')[2] or self.name}"
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,8 @@ class WorldView:
 
     nodes: Sequence[NodeView]
     pods: Sequence[PodView]
+    budgets: Sequence[BudgetView] = ()
+    controllers: Sequence[ControllerView] = ()
 
 
 _PROPS = {
@@ -238,6 +249,8 @@ class DrainSettings:
     jobs: Literal["evict", "wait"] = "evict"
     """Whether running pods of Jobs are evicted or left to complete."""
     force: ForceRule = ForceRule()
+    acknowledge: tuple[str, ...] = ()
+    """Findings of a preflight that are known and are not to stop anything."""
 
     def __post_init__(self) -> None:
         names = {key: prop for prop, key in _PROPS.items()}
@@ -249,17 +262,21 @@ class DrainSettings:
             _check_seconds(names[key], getattr(self, key), least)
         if self.force != ForceRule() and self.on_timeout != "force":
             raise ConfigError(f"drain.force: it says when to force, but drain.onTimeout is {self.on_timeout!r}")
+        for entry in self.acknowledge:
+            require_entry(entry)
 
     @classmethod
     def from_props(cls, props: Mapping[str, Any]) -> "DrainSettings":
         """Read camelCase properties; what is missing takes its default."""
         known = {_PROPS[key]: value for key, value in props.items() if key in _PROPS and value is not None}
-        return cls(**known, force=ForceRule.from_props(props.get("force") or {}))
+        force = ForceRule.from_props(props.get("force") or {})
+        return cls(**known, force=force, acknowledge=tuple(props.get("acknowledge") or ()))
 
     def to_props(self) -> dict[str, Any]:
-        """The settings as camelCase properties; `force` only if it is set, as earlier releases did not have it."""
-        force = self.force.to_props()
-        return {prop: getattr(self, field) for prop, field in _PROPS.items()} | ({"force": force} if force else {})
+        """The settings as camelCase properties; what earlier releases did not have only if it is set."""
+        later = {"force": self.force.to_props(), "acknowledge": [*self.acknowledge]}
+        known = {prop: getattr(self, field) for prop, field in _PROPS.items()}
+        return known | {prop: value for prop, value in later.items() if value}
 
 
 @dataclass(frozen=True)

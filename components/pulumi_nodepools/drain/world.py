@@ -30,6 +30,18 @@ class World:
         self._places: dict[str, _Place] = {}
         self._guards: dict[str, tuple[str, ...]] = {}
 
+    @classmethod
+    def of(cls, view: WorldView) -> "World":
+        """The same with its indexes, from what was seen at one moment."""
+        world = cls()
+        world.nodes = {node.name: node for node in view.nodes}
+        world.controllers = {controller.uid: controller for controller in view.controllers}
+        for budget in view.budgets:
+            world.put_budget(budget)
+        for pod in view.pods:
+            world.put_pod(pod)
+        return world
+
     def put_pod(self, pod: PodView) -> list[PodView]:
         """Store a pod; returns the views it replaces: its older self, or another pod of the same name."""
         replaced = []
@@ -109,9 +121,21 @@ class World:
         controller = self.controllers.get(pod.owner.uid) if pod.owner else None
         return controller if controller and controller.desired > 0 else None
 
+    def workload(self, pod: PodView) -> str:
+        """What people call the thing that a pod belongs to, `shop/web`; the pod itself if it belongs to nothing."""
+        if pod.owner is None:
+            return pod.path
+        controller = self.controllers.get(pod.owner.uid)
+        return controller.title if controller else f"{pod.namespace}/{pod.owner.name}"
+
     def view(self) -> WorldView:
         """Everything, for guards."""
-        return WorldView(tuple(self.nodes.values()), tuple(self.pods.values()))
+        return WorldView(
+            tuple(self.nodes.values()),
+            tuple(self.pods.values()),
+            tuple(self.budgets.values()),
+            tuple(self.controllers.values()),
+        )
 
 
 def counts_as_ready(pod: PodView) -> bool:

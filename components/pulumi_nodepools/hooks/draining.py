@@ -12,6 +12,7 @@ from typing import Any
 from pulumi_nodepools import report as report_files
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.groups import GroupView
+from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.drainer import drain
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
@@ -69,6 +70,7 @@ class Drain:
             self._finish(f"{props.title}: no nodes left, nothing to drain")
             return
         guards.refuse_serving(props.pool, props.version, self.record.load().serving)
+        rights.require(self.place.client)
         try:
             report = drain(
                 self.place.client,
@@ -158,6 +160,7 @@ class Drain:
         guards.require_count(world, self._ours, self.settings, props.pool, serving)
         guards.require_room(world, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
         if not self.frozen:
+            preflight.refuse(preflight.judge(world, self._ours, self.settings), props.title)
             self._freeze(serving)
             self.frozen = True
 

@@ -12,7 +12,7 @@ import msgspec
 
 from pulumi_nodepools.drain.classify import classify
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, Resources, WorldView
-from pulumi_nodepools.drain.preflight import fits
+from pulumi_nodepools.drain.placement import fits
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks.members import labelled
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_nodepools.drain.model import NodeView, PodView, Requirement, Resources, Taint, Toleration
-from pulumi_nodepools.drain.preflight import fits
+from pulumi_nodepools.drain.placement import fits
 
 
 def node(name="n", cpu=1000, memory=2**30, pods=10, **fields):

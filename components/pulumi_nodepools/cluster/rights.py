@@ -1,0 +1,80 @@
+"""What a drain and the gate must be allowed to do in a cluster, asked before anything is changed.
+
+The server's own authorizer answers; the roles that grant all of it are drainer_access's.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.errors import AccessDeniedError
+from pulumi_nodepools.names import RECORD_NAMESPACE
+
+
+@dataclass(frozen=True)
+class Right:
+    """One thing that the drain and the gate must be allowed to do."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    subresource: str = ""
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        name = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        kind = f"{name}.{self.group}" if self.group else name
+        return f"{self.verb} {kind} in {self.namespace}" if self.namespace else f"{self.verb} {kind}"
+
+
+def _rights() -> tuple[Right, ...]:
+    read = [
+        Right(verb, resource, group)
+        for group, resource in (
+            ("", "nodes"),
+            ("", "pods"),
+            ("policy", "poddisruptionbudgets"),
+            ("apps", "replicasets"),
+            ("apps", "statefulsets"),
+            ("apps", "daemonsets"),
+            ("", "replicationcontrollers"),
+        )
+        for verb in ("list", "watch")
+    ]
+    own = [
+        Right(verb, resource, group, namespace=RECORD_NAMESPACE)
+        for group, resource in (("", "configmaps"), ("coordination.k8s.io", "leases"))
+        for verb in ("get", "create", "update")
+    ]
+    return (*read, *own, Right("patch", "nodes"), Right("create", "pods", subresource="eviction"))
+
+
+RIGHTS = _rights()
+
+
+FORCE = Right("delete", "pods")
+"""Only for `onTimeout: force`."""
+
+
+def missing(client: Client, *, force: bool = False) -> list[Right]:
+    """Those that these credentials lack."""
+    wanted = (*RIGHTS, FORCE) if force else RIGHTS
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        allowed = list(pool.map(lambda right: _may(client, right), wanted))
+    return [right for right, may in zip(wanted, allowed, strict=True) if not may]
+
+
+def require(client: Client) -> None:
+    """AccessDeniedError naming every right that these credentials lack."""
+    lacking = [str(right) for right in missing(client)]
+    if lacking:
+        raise AccessDeniedError(
+            f"the cluster credentials lack {len(lacking)} of {len(RIGHTS)} rights that a drain needs: "
+            f"{', '.join(lacking)}. Bind the ClusterRole nodepools-drainer to them and run again"
+        )
+
+
+def _may(client: Client, right: Right) -> bool:
+    return client.can_i(
+        right.verb, right.resource, group=right.group, subresource=right.subresource, namespace=right.namespace
+    )

@@ -1,0 +1,75 @@
+"""What would hold or hurt a drain of given nodes, told before it begins. Pure; cluster/preflight.py looks.
+
+Only what these nodes carry is judged: a budget elsewhere is nobody's business. Whether pods would find room is
+drain.placement's question, and what to do about a finding is the caller's.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from pulumi_nodepools.drain.acknowledge import covers
+from pulumi_nodepools.drain.classify import Verdict, classify
+from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, WorldView
+from pulumi_nodepools.drain.preflight.budgets import budget_findings
+from pulumi_nodepools.drain.preflight.finding import Finding
+from pulumi_nodepools.drain.preflight.pods import pod_findings
+from pulumi_nodepools.drain.preflight.surroundings import surrounding_findings
+from pulumi_nodepools.drain.preflight.workloads import workload_findings
+from pulumi_nodepools.drain.world import World
+
+__all__ = ["Finding", "check", "refusing", "standing", "told"]
+
+_ORDER = ("never", "blocker", "warning", "info")
+
+
+def check(
+    view: WorldView,
+    matches: Callable[[NodeView], bool],
+    settings: DrainSettings,
+    wall: float,
+    others: Iterable[Finding],
+) -> list[Finding]:
+    """Everything found about the nodes for which `matches` says yes, worst first.
+
+    `wall` is the time of day in seconds since the epoch; `others` are findings that need more than a view.
+    """
+    world = World.of(view)
+    names = sorted(node.name for node in view.nodes if matches(node))
+    judged = [(pod, classify(pod, settings, wall)) for pod in _on(world, names)]
+    found = [*others, *_found(world, names, judged, settings, wall)]
+    known = [replace(one, acknowledged=covers(settings.acknowledge, one.reason, one.thing)) for one in found]
+    return sorted(known, key=lambda one: (one.acknowledged, _ORDER.index(one.severity), one.reason, one.object))
+
+
+def _on(world: World, names: Sequence[str]) -> Iterator[PodView]:
+    return (world.pods[uid] for name in names for uid in world.by_node.get(name, ()))
+
+
+def _found(
+    world: World,
+    names: Sequence[str],
+    judged: Sequence[tuple[PodView, Verdict]],
+    settings: DrainSettings,
+    wall: float,
+) -> Iterator[Finding]:
+    moving = [pod for pod, verdict in judged if verdict.action == "evict" and not pod.finished]
+    yield from budget_findings(world, moving)
+    yield from pod_findings(world, judged, settings, wall)
+    yield from workload_findings(world, moving)
+    yield from surrounding_findings(world, names)
+
+
+def standing(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that would stop the drain as things are."""
+    return [one for one in findings if one.severity in ("never", "blocker") and not one.acknowledged]
+
+
+def refusing(findings: Iterable[Finding]) -> list[Finding]:
+    """Those of them that no waiting clears: nothing should be begun."""
+    return [one for one in standing(findings) if one.severity == "never"]
+
+
+def told(findings: Sequence[Finding], limit: int = 20) -> str:
+    """As many lines as anybody reads, worst first."""
+    lines = [f"  - {one}" for one in findings[:limit]]
+    return "\n".join([*lines, *([f"  … and {len(findings) - limit} more"] if len(findings) > limit else [])])
