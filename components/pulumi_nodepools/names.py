@@ -24,6 +24,12 @@ CANARY_SUFFIX = "-canary"
 DRAIN_ANNOTATION = "nodepools.dev/drain"
 """On a pod, what its owner wishes: `wait-completed` or `skip`."""
 
+SOAK_LABEL = "nodepools.dev/soak"
+"""On a pod of a soak: `canary`, or `baseline` for the same job on the old nodes."""
+KERNEL_CONDITION = "NodepoolsKernelSignature"
+"""The node condition by which a kernel watcher says that it is there, and what it has found."""
+SOAK_NAMESPACE = "nodepools-soak"
+
 LAUNCH_HOOK = "nodepools-validate"
 RECORD_NAMESPACE = "kube-system"
 DRAIN_SKIP_VARIABLE = "NODEPOOLS_DRAIN_SKIP"
@@ -65,6 +71,11 @@ def canary_name(version: str) -> str:
 def canary_taint(version: str) -> str:
     """The taint of a canary's nodes, as a kubelet registers it; `version` without the suffix."""
     return f"{CANARY_TAINT}={version}:NoSchedule"
+
+
+def evidence_name(pool: str, version: str) -> str:
+    """Name of the ConfigMap with a soak's evidence, in the soak namespace."""
+    return f"evidence-{pool}-{version}"
 
 
 def validated_value(pool: str, version: str) -> str:

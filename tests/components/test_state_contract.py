@@ -83,6 +83,12 @@ def test_labels_tags_and_annotations() -> None:
     assert names.DRAIN_SKIP_VARIABLE == "NODEPOOLS_DRAIN_SKIP"
 
 
+def test_strings_of_a_soak() -> None:
+    assert (names.SOAK_LABEL, names.KERNEL_CONDITION) == ("nodepools.dev/soak", "NodepoolsKernelSignature")
+    assert names.SOAK_NAMESPACE == "nodepools-soak"
+    assert names.evidence_name("worker", "7.7.1908") == "evidence-worker-7.7.1908"
+
+
 def test_physical_names() -> None:
     assert names.group_name("prod", "worker", "7.7.1908") == "prod-worker-7.7.1908"
     assert names.group_name("prod", "worker", "7.7.1908", "us-west-2a") == "prod-worker-7.7.1908-us-west-2a"

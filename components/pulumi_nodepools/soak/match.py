@@ -52,6 +52,14 @@ class Matcher:
                 else:
                     yield hit
 
+    def matches(self, line: Line) -> bool:
+        """Whether the line carries any signature or may lower one; changes nothing."""
+        return any(
+            self._heaviest(compiled, line)
+            or any(one.lowered_by and one.lowered_by.search(line.text) for one in compiled)
+            for _, compiled in self._sets
+        )
+
     def finish(self) -> Iterator[Hit]:
         """The hits that no further line can lower, because the logs have ended."""
         for held in self._held.values():
