@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pulumi_nodepools.hooks.cutover import Cutover
     from pulumi_nodepools.hooks.drain_hook import DrainHook
     from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
+    from pulumi_nodepools.hooks.soak_gate import SoakGate
     from pulumi_nodepools.hooks.version_lock import VersionLock
     from pulumi_nodepools.host_validation import HostValidation, HostValidationArgs, SshHost
     from pulumi_nodepools.node_pool import NodePool
@@ -54,6 +55,7 @@ _MODULES = {
     "ReadinessGate": "hooks.readiness_gate",
     "RootVolumeArgs": "args",
     "SizeArgs": "args",
+    "SoakGate": "hooks.soak_gate",
     "SshHost": "host_validation",
     "StartupValidator": "startup_validator",
     "StackConfig": "config",
@@ -85,6 +87,7 @@ __all__ = [
     "ReadinessGate",
     "RootVolumeArgs",
     "SizeArgs",
+    "SoakGate",
     "SshHost",
     "StackConfig",
     "StartupValidator",

@@ -55,6 +55,12 @@ class GateError(NodePoolsError):
     """The new version did not become ready in time or its instances were abandoned."""
 
 
+class SoakError(NodePoolsError):
+    """A version may not be promoted: its soak has not been passed."""
+
+    exit_code = 2
+
+
 class DrainBlockedError(NodePoolsError):
     """The drain stopped before its end: blocked, timed out, or told to stop. It can be resumed."""
 

@@ -12,14 +12,14 @@ from typing import Any
 REPORT_VARIABLE = "NODEPOOLS_REPORT_DIR"
 
 
-def save_if_wanted(name: str, body: Mapping[str, Any]) -> Path | None:
+def save_if_wanted(name: str, body: Mapping[str, Any], *, kind: str = "drain") -> Path | None:
     """Write one report into the folder that the environment names, under a name of its own; None without a folder."""
     folder = os.environ.get(REPORT_VARIABLE)
     if not folder:
         return None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     safe = re.sub(r"[^A-Za-z0-9.-]+", "-", name)
-    return write(Path(folder) / f"drain-{safe}-{stamp}.json", body)
+    return write(Path(folder) / f"{kind}-{safe}-{stamp}.json", body)
 
 
 def write(path: Path, body: Mapping[str, Any]) -> Path:

@@ -8,7 +8,7 @@ import dill
 import pytest
 
 from pulumi_nodepools import BlueGreenNodePool, blue_green, drainer_access, host_validation, names, node_pool
-from pulumi_nodepools.hooks import cutover, drain_hook, readiness_gate, version_lock
+from pulumi_nodepools.hooks import cutover, drain_hook, readiness_gate, soak_gate, version_lock
 from tests.components.conftest import make_nodes, make_pool
 from tests.components.engine import run
 
@@ -56,6 +56,7 @@ def test_tokens_of_components() -> None:
         (cutover.CutoverProvider, "pulumi_nodepools.hooks.cutover.CutoverProvider"),
         (drain_hook.DrainProvider, "pulumi_nodepools.hooks.drain_hook.DrainProvider"),
         (readiness_gate.GateProvider, "pulumi_nodepools.hooks.readiness_gate.GateProvider"),
+        (soak_gate.SoakGateProvider, "pulumi_nodepools.hooks.soak_gate.SoakGateProvider"),
         (version_lock.LockProvider, "pulumi_nodepools.hooks.version_lock.LockProvider"),
     ],
 )
@@ -96,7 +97,7 @@ def test_physical_names() -> None:
     assert names.validated_value("worker", "7.7.1908") == "worker-7.7.1908"
 
 
-@pytest.mark.parametrize("module", ["cutover", "drain_hook", "readiness_gate", "version_lock"])
+@pytest.mark.parametrize("module", ["cutover", "drain_hook", "readiness_gate", "soak_gate", "version_lock"])
 def test_importing_a_hook_loads_no_resource_sdk(module) -> None:
     heavy = "{'pulumi_aws', 'pulumi_kubernetes', 'pulumi_command', 'pydantic'}"
     code = f"import sys, pulumi_nodepools.hooks.{module}; print(sorted({heavy} & set(sys.modules)))"
