@@ -54,7 +54,7 @@ class DrainerAccess(pulumi.ComponentResource):
     ) -> None:
         super().__init__(TOKEN, name, {"cluster": cluster.name}, opts)
         rules = [*CLUSTER_RULES, FORCE_RULE] if force else list(CLUSTER_RULES)
-        children = pulumi.ResourceOptions(parent=self, provider=_provider(name, cluster, self))
+        children = pulumi.ResourceOptions(parent=self, provider=provider_of(name, cluster, self))
         subject = rbac.SubjectArgs(kind="ServiceAccount", name=NAME, namespace=names.RECORD_NAMESPACE)
         everywhere = ObjectMetaArgs(name=NAME)
         inside = ObjectMetaArgs(name=NAME, namespace=names.RECORD_NAMESPACE)
@@ -81,7 +81,7 @@ class DrainerAccess(pulumi.ComponentResource):
         self.register_outputs({"serviceAccount": f"{names.RECORD_NAMESPACE}/{NAME}"})
 
 
-def _provider(name: str, cluster: ClusterArgs, parent: pulumi.Resource) -> pulumi.ProviderResource | None:
+def provider_of(name: str, cluster: ClusterArgs, parent: pulumi.Resource) -> pulumi.ProviderResource | None:
     """The cluster that the hooks use, not whatever kubeconfig is current; None when that is the same."""
     access = cluster.access
     options = pulumi.ResourceOptions(parent=parent)
