@@ -128,7 +128,8 @@ class NodeArgs:
         for what, judge, values in rules:
             for value in values:
                 checks.require(what, judge, value)
-        checks.require("user_parts", checks.user_parts, self.user_parts, self.kernel_arguments)
+        checks.require("user_parts", checks.user_parts, self.user_parts, self.kernel_arguments, self.os_family)
+        checks.require("os_family", checks.proved_by_somebody, self.os_family, self.startup_taint)
 
     @classmethod
     def from_config(cls, pool: PoolConfig, version: str) -> "NodeArgs":

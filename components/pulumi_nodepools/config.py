@@ -298,7 +298,8 @@ class PoolConfig(NodeConfig):
     def _judge_parts(self) -> Self:
         for name, version in self.versions.items():
             try:
-                checks.user_parts(self.parts(name), version.kernel.arguments)
+                checks.user_parts(self.parts(name), version.kernel.arguments, version.os_family)
+                checks.proved_by_somebody(version.os_family, bool(self.node(name).startup_taint))
             except ValueError as error:
                 raise ValueError(f"version {name}: {error}") from None
         return self

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from pulumi_nodepools import names
-from pulumi_nodepools.bootstrap import UserPart
+from pulumi_nodepools.bootstrap import FAMILIES, UserPart
 from pulumi_nodepools.bootstrap.user_parts import problems, problems_between
 from pulumi_nodepools.errors import ConfigError
 
@@ -301,7 +301,16 @@ def user_part(part: UserPart) -> UserPart:
     return part
 
 
-def user_parts(parts: Sequence[UserPart], kernel_arguments: Sequence[str]) -> None:
-    """Parts beside each other, and beside the reboot that kernel arguments need."""
-    if found := list(problems_between(parts, kernel_arguments)):
+def user_parts(parts: Sequence[UserPart], kernel_arguments: Sequence[str], os_family: str) -> None:
+    """Parts beside each other, with their family, and beside the reboot that kernel arguments need."""
+    if found := list(problems_between(parts, kernel_arguments, FAMILIES[os_family])):
         raise ValueError("; ".join(found))
+
+
+def proved_by_somebody(os_family: str, startup_taint: bool) -> None:
+    """A family whose nodes cannot answer a launch hook needs the startup taint, which others take away."""
+    if not FAMILIES[os_family].answers_launch_hook and not startup_taint:
+        raise ValueError(
+            f"a node of {FAMILIES[os_family].title} has no shell to prove itself and answer a launch hook; write "
+            "startupTaint: true and a startupValidator, which proves it from inside the cluster"
+        )

@@ -157,7 +157,7 @@ def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any
     for version, own in versions.items():
         here = (*at, "versions", version)
         yield from _required_rules(cluster, at, pool, here, _map(own))
-        yield from _nodeadm_rules(cluster, _map(own))
+        yield from _join_rules(cluster, here, _map(own))
         each = _map(own).get("zones", pool.get("zones")) == "each"
         called = str(version) if _map(own).get("canary") is None else names.canary_name(str(version))
         try:
@@ -241,8 +241,13 @@ def _required_rules(
         yield path((*where, "rolePolicies")), "is empty; nodes of EKS need at least AmazonEKSWorkerNodePolicy"
 
 
-def _nodeadm_rules(cluster: Mapping[Any, Any], own: Mapping[Any, Any]) -> Iterator[Problem]:
+def _join_rules(cluster: Mapping[Any, Any], here: Sequence[object], own: Mapping[Any, Any]) -> Iterator[Problem]:
     join, family = _map(cluster.get("join")), FAMILIES.get(str(own.get("osFamily")))
+    if family and join.get("kind") in _TAGGED["join"] and join["kind"] not in family.joins:
+        text = (
+            f"{family.title} cannot join by {join['kind']} here; it needs cluster.join.kind {' or '.join(family.joins)}"
+        )
+        yield path((*here, "osFamily")), text
     if family and family.needs_service_cidr and join.get("kind") == "eks" and not join.get("serviceCidr"):
         text = f"missing; {family.title} joins by nodeadm, which needs the service addresses, such as 10.100.0.0/16"
         yield "cluster.join.serviceCidr", text

@@ -63,6 +63,8 @@ class HostValidationArgs:
             raise ConfigError("nothing is asked of the hosts; give kernel_arguments or minimum_kernel")
         if self.os_family not in FAMILIES:
             raise ConfigError(f"os_family {self.os_family!r} is not known; use one of {', '.join(FAMILIES)}")
+        if FAMILIES[self.os_family].document == "settings":
+            raise ConfigError(f"os_family {self.os_family!r} has no shell that could be asked over SSH")
         for argument in self.kernel_arguments:
             checks.require("kernel_arguments", checks.kernel_argument, argument)
         if self.minimum_kernel:

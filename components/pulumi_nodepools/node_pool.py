@@ -171,14 +171,7 @@ class NodePool(pulumi.ComponentResource):
             vpc_zone_identifiers=list(subnets),
             # The only version there is: a template never changes. "$Latest" would launch what others add by hand.
             launch_template={"id": template.id, "version": "1"},
-            initial_lifecycle_hooks=[
-                {
-                    "name": names.LAUNCH_HOOK,
-                    "lifecycle_transition": "autoscaling:EC2_INSTANCE_LAUNCHING",
-                    "default_result": "ABANDON",
-                    "heartbeat_timeout": HEARTBEAT_SECONDS,
-                }
-            ],
+            initial_lifecycle_hooks=_launch_hooks(args),
             wait_for_capacity_timeout="0",  # the readiness gate waits: it can say which instance failed and why
             health_check_type="EC2",
             health_check_grace_period=0,  # checks begin only after the launch hook
@@ -192,6 +185,20 @@ class NodePool(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             ),
         )
+
+
+def _launch_hooks(args: NodePoolArgs) -> list[autoscaling.GroupInitialLifecycleHookArgs] | None:
+    """None where a node could not answer: there the startup taint is what holds workloads back."""
+    if not FAMILIES[args.nodes.os_family].answers_launch_hook:
+        return None
+    return [
+        autoscaling.GroupInitialLifecycleHookArgs(
+            name=names.LAUNCH_HOOK,
+            lifecycle_transition="autoscaling:EC2_INSTANCE_LAUNCHING",
+            default_result="ABANDON",
+            heartbeat_timeout=HEARTBEAT_SECONDS,
+        )
+    ]
 
 
 def part(size: SizeArgs, index: int, count: int) -> SizeArgs:

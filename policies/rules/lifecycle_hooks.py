@@ -16,8 +16,10 @@ BOOT_BUDGET = 600.0
 """Seconds that two power-ons, the validation and the join of a slow image take at most."""
 
 
-def check_launch(props: Props, config: Props, _pool: Props) -> Iterator[Answer]:
+def check_launch(props: Props, config: Props, pool: Props) -> Iterator[Answer]:
     """An initial launch hook that abandons by default and leaves time for `config.bootBudget` seconds."""
+    if pool.get("osFamily") == "bottlerocket":  # no shell to answer from; NodePool insists on the startup taint
+        return
     hooks = items(props.get("initialLifecycleHooks"))
     if hooks is UNKNOWN or UNKNOWN in hooks:
         yield NotYet("initialLifecycleHooks are unknown before the update")

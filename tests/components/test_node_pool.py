@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import tomllib
 from pathlib import Path
 
 import pulumi
@@ -175,6 +176,17 @@ def test_a_pointless_argument_is_warned_of(monkeypatch) -> None:
 def test_user_data_that_cannot_be_made_ends_the_program_cleanly() -> None:
     with pytest.raises(pulumi.RunError, match="endpoint"):
         build(cluster=make_cluster(endpoint="http://plain.example.com"))
+
+
+def test_a_family_without_a_shell_has_no_launch_hook_and_needs_the_startup_taint() -> None:
+    own = {"os_family": "bottlerocket", "kernel_arguments": (), "minimum_kernel": None}
+    with pytest.raises(ConfigError, match="Bottlerocket has no shell to prove itself and answer a launch hook; write"):
+        make_nodes(**own)
+    recorded = build(make_nodes(**own, startup_taint=True), cluster=make_cluster(join=EksJoin()))
+    assert "initialLifecycleHooks" not in recorded[GROUP].inputs
+    settings = tomllib.loads(base64.b64decode(recorded[TEMPLATE].inputs["userData"]).decode())["settings"]
+    assert "startup-taint.cluster-autoscaler.kubernetes.io/nodepools" in settings["kubernetes"]["node-taints"]
+    assert recorded[TEMPLATE].inputs["blockDeviceMappings"][0]["deviceName"] == "/dev/xvdb"
 
 
 def test_the_created_role_may_finish_hooks_of_its_own_pool_and_read_one_parameter() -> None:

@@ -150,3 +150,7 @@ def test_groups_of_others_are_judged_only_on_request(name):
     assert verdict(judge(name, own, allGroups=True)) == "bad"
     assert verdict(judge(name, tagged(own))) == "bad"
     assert verdict(judge(name, stranger(GROUP, tags=UNKNOWN))) == "unknown"
+
+
+def test_nodes_without_a_shell_need_no_launch_hook():
+    assert judge(LAUNCH, group(), pool(osFamily="bottlerocket")) == []

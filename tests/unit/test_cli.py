@@ -75,6 +75,10 @@ def test_user_data_of_another_family_can_be_looked_at(capsys):
     words = ["render-user-data", str(STACK), "--pool", "worker", "--version", "7.6.1810", "--family"]
     assert cli.main([*words, "ubuntu"]) == 0
     assert "/etc/default/kubelet" in capsys.readouterr().out
+    assert cli.main([*words, "flatcar"]) == 0
+    assert json.loads(capsys.readouterr().out)["ignition"] == {"version": "3.3.0"}
+    assert cli.main([*words, "bottlerocket"]) == 1
+    assert "Bottlerocket cannot join by kubeadm here; use a cluster with join eks" in capsys.readouterr().err
     assert cli.main([*words, "el6"]) == 1
     assert "family 'el6' is not known; use one of el7" in capsys.readouterr().err
 

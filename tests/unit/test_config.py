@@ -405,6 +405,9 @@ def test_load_of_text_that_is_no_map_says_so() -> None:
 SCRIPT = {"type": "shell-script", "name": "mounts", "content": "#!/bin/sh\nmount -a\n"}
 
 
+VALIDATOR = ((*POOL, "startupValidator"), {"image": "python:3.12-slim@sha256:" + "a" * 64})
+
+
 def own_parts(*parts: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
     return (*POOL, "userData"), {"parts": list(parts)}
 
@@ -471,3 +474,29 @@ def test_a_second_way_to_reboot_names_the_version_whose_arguments_it_stands_besi
 def test_parts_of_one_name_are_refused() -> None:
     (line,) = problems(edited(own_parts(SCRIPT, SCRIPT)))
     assert "part name 'mounts' is given 2 times" in line
+
+
+def test_a_family_that_joins_in_another_way_is_refused() -> None:
+    (line,) = problems(edited(((*VERSION, "osFamily"), "bottlerocket"), ((*POOL, "startupTaint"), True), VALIDATOR))
+    told = "Bottlerocket cannot join by kubeadm here; it needs cluster.join.kind eks"
+    assert line == f'pools.worker.versions."7.6.1810".osFamily: {told}'
+
+
+def test_a_family_without_a_shell_needs_somebody_else_to_prove_it() -> None:
+    eks = (("cluster", "join"), {"kind": "eks"})
+    (line,) = problems(edited(eks, ((*VERSION, "osFamily"), "bottlerocket")))
+    assert "version 7.6.1810: a node of Bottlerocket has no shell to prove itself and answer a launch hook" in line
+    parse(edited(eks, ((*VERSION, "osFamily"), "bottlerocket"), ((*VERSION, "startupTaint"), True), VALIDATOR))
+
+
+def test_should_wait_is_refused_with_the_line_that_says_it() -> None:
+    part = {"type": "settings", "name": "wait", "content": "[settings.autoscaling]\nshould-wait = true\n"}
+    changes = (((*VERSION, "osFamily"), "bottlerocket"), ((*VERSION, "startupTaint"), True), VALIDATOR)
+    (line,) = problems(edited((("cluster", "join"), {"kind": "eks"}), *changes, own_parts(part)))
+    assert "part 'wait' line 2: sets settings.autoscaling.should-wait" in line
+    assert "would wait for ever; remove it" in line
+
+
+def test_parts_that_a_family_cannot_read_are_refused() -> None:
+    (line,) = problems(edited(own_parts(SCRIPT), ((*VERSION, "osFamily"), "flatcar")))
+    assert "part 'mounts': Flatcar cannot read a part of type shell-script" in line

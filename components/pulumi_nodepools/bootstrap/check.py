@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from pulumi_nodepools.bootstrap import secrets, user_parts
+from pulumi_nodepools.bootstrap import bottlerocket, secrets, user_parts
 from pulumi_nodepools.bootstrap.families.family import Family
 from pulumi_nodepools.bootstrap.model import Bootstrap, EksJoin, KubeadmJoin
 from pulumi_nodepools.errors import ConfigError
@@ -126,7 +126,6 @@ def _problems(bootstrap: Bootstrap) -> Iterator[str]:
     yield from _secrets(bootstrap)
     for part in bootstrap.user_parts:
         yield from user_parts.problems(part)
-    yield from user_parts.problems_between(bootstrap.user_parts, bootstrap.kernel_arguments)
 
 
 def _names(bootstrap: Bootstrap) -> Iterator[str]:
@@ -169,7 +168,13 @@ def _join(bootstrap: Bootstrap) -> Iterator[str]:
 
 
 def _family(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
+    yield from user_parts.problems_between(bootstrap.user_parts, bootstrap.kernel_arguments, family)
+    if family.document == "settings":
+        yield from bottlerocket.problems(bootstrap)
     join = bootstrap.join
+    kind = "eks" if isinstance(join, EksJoin) else "kubeadm"
+    if kind not in family.joins:
+        yield f"join: {family.title} cannot join by {kind} here; use a cluster with join {' or '.join(family.joins)}"
     if not isinstance(join, EksJoin):
         return
     if join.service_cidr:

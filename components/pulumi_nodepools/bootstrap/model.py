@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-PartType = Literal["cloud-config", "shell-script", "boothook"]
+PartType = Literal["cloud-config", "shell-script", "boothook", "settings"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class UserPart:
     """Something of the user's own that a node runs: before it joins, on the boot that has the kernel arguments."""
 
     type: PartType
-    """cloud-config: YAML for cloud-init's modules; shell-script: once per instance; boothook: early at every boot."""
+    """cloud-config: YAML for cloud-init's modules; shell-script: once per instance; boothook: early at every boot;
+    settings: TOML for Bottlerocket, which knows none of the others."""
     name: str
     content: str
 

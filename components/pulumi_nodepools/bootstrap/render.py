@@ -1,13 +1,13 @@
-"""Puts values and shell text together into one multipart MIME document, byte for byte the same for the same values.
+"""Puts values and shell text together into one document, byte for byte the same for the same values.
 
-The order of the parts is that of the boot: cloud-init runs the boothook early at every boot, the user's own parts on a
-boot that got past it, and the join script last, once per instance.
+For cloud-init that is multipart MIME, and the order of the parts is that of the boot: the boothook runs early at every
+boot, the user's own parts on a boot that got past it, and the join script last, once per instance.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from pulumi_nodepools.bootstrap import gates, mime, scripts, signed_call, user_parts
+from pulumi_nodepools.bootstrap import bottlerocket, gates, ignition, mime, scripts, user_parts
 from pulumi_nodepools.bootstrap.check import check, doubts, host_and_port, turns_accounting_off
 from pulumi_nodepools.bootstrap.families import FAMILIES, Family
 from pulumi_nodepools.bootstrap.families.family import Dialect
@@ -32,6 +32,10 @@ def render(os_family: str, b: Bootstrap) -> str:
     if family is None:
         raise ConfigError(f"osFamily {os_family!r} is not known; use one of {', '.join(FAMILIES)}")
     check(b, family)
+    return _DOCUMENTS[family.document](b, family)
+
+
+def _mime(b: Bootstrap, family: Family) -> str:
     dialect = family.cloud_init_dialect(b)
     sections = [dialect.part] if dialect else []
     if b.kernel_arguments:
@@ -39,6 +43,17 @@ def render(os_family: str, b: Bootstrap) -> str:
     sections += user_parts.sections(b.user_parts)
     sections.append(("text/x-shellscript", "20-nodepools-join.sh", _join_script(b, family, dialect)))
     return mime.multipart(sections)
+
+
+def _ignition(b: Bootstrap, family: Family) -> str:
+    return ignition.document(_join_script(b, family, None), b.kernel_arguments, family.join_units)
+
+
+_DOCUMENTS: Mapping[str, Callable[[Bootstrap, Family], str]] = {
+    "mime": _mime,
+    "ignition": _ignition,
+    "settings": lambda b, _: bottlerocket.document(b),
+}
 
 
 def packed(b: Bootstrap, text: str) -> bytes:
@@ -82,7 +97,7 @@ def _join_script(b: Bootstrap, family: Family, dialect: Dialect | None) -> str:
     }
     join, method = ({"cluster": b.cluster}, dialect.join) if dialect else _join(b)
     validate = (
-        signed_call.SHELL,
+        family.aws_call,
         gates.refusal(family.join_units),
         scripts.VALIDATE,
         family.probe,

@@ -6,7 +6,8 @@ Text names the part and the line and never quotes it: a part may hold a secret t
 import re
 from collections.abc import Iterator, Sequence
 
-from pulumi_nodepools.bootstrap import cloud_config, secrets
+from pulumi_nodepools.bootstrap import bottlerocket, cloud_config, secrets
+from pulumi_nodepools.bootstrap.families.family import Family
 from pulumi_nodepools.bootstrap.mime import Section
 from pulumi_nodepools.bootstrap.model import UserPart
 from pulumi_nodepools.bootstrap.reboots import reboots_in
@@ -45,12 +46,19 @@ def _content(part: UserPart) -> Iterator[tuple[int, str]]:
         yield line, f"has {what}, which a node cannot run; write plain text with LF"
     elif part.type == "cloud-config":
         yield from cloud_config.problems(part.content)
+    elif part.type == "settings":
+        yield from bottlerocket.part_problems(part.content)
     elif not part.content.removeprefix("#cloud-boothook\n").startswith("#!"):
         yield 1, "does not begin with #! and an interpreter (such as #!/bin/sh), so it would not be run"
 
 
-def problems_between(parts: Sequence[UserPart], kernel_arguments: Sequence[str]) -> Iterator[str]:
-    """What is wrong with parts beside each other, and beside the one reboot that kernel arguments need."""
+def problems_between(parts: Sequence[UserPart], kernel_arguments: Sequence[str], family: Family) -> Iterator[str]:
+    """What is wrong with parts beside each other, with their family, and with the reboot that arguments need."""
+    taken = " or ".join(family.part_types)
+    for part in parts:
+        if part.type not in family.part_types:
+            fix = f"write one of type {taken}" if taken else "it reads Ignition alone; put it into the image"
+            yield f"part {part.name!r}: {family.title} cannot read a part of type {part.type}; {fix}"
     if len(parts) > MOST:
         yield f"{len(parts)} parts are more than {MOST}; put several into one"
     names = [part.name for part in parts]
@@ -83,7 +91,9 @@ def _lost_keys(parts: Sequence[UserPart]) -> Iterator[str]:
 
 def reboots(part: UserPart) -> Iterator[tuple[int, str]]:
     """(line, what) of everything in the part that restarts the machine."""
-    return cloud_config.reboots(part.content) if part.type == "cloud-config" else reboots_in(part.content)
+    if part.type == "cloud-config":
+        return cloud_config.reboots(part.content)
+    return iter(()) if part.type == "settings" else reboots_in(part.content)
 
 
 def doubts(parts: Sequence[UserPart]) -> Iterator[str]:

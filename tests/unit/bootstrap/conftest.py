@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_nodepools.bootstrap import Bootstrap, EksJoin, KubeadmJoin, render
+from pulumi_nodepools.bootstrap import FAMILIES, Bootstrap, EksJoin, KubeadmJoin, render
 from tests.node_cloud import INSTANCE, Cloud
 
 NOKMEM = "cgroup.memory=nokmem"
 KERNEL = "3.10.0-1062.4.1.el7.x86_64"
+
+CLOUD_INIT = [name for name, family in FAMILIES.items() if family.document == "mime"]
+"""Families whose nodes read multipart MIME."""
 
 TOOLS = {
     "grubby": '[ ! -e "$FAKE/grubby-fails" ] || exit 3\n'

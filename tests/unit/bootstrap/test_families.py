@@ -5,7 +5,7 @@ import yaml
 
 from pulumi_nodepools.bootstrap import FAMILIES, EksJoin
 
-from .conftest import NOKMEM, bootstrap
+from .conftest import CLOUD_INIT, NOKMEM, bootstrap
 
 GATE, REFUSED = "05-nodepools-gate.conf", "06-nodepools-refused.conf"
 NODEADM = {"join": EksJoin("10.100.0.0/16"), "certificate_authority": "Q0E="}
@@ -18,8 +18,8 @@ KERNELS = {
     "al2023": "6.1.115-126.197.amzn2023.x86_64",
     "ubuntu": "6.8.0-1021-aws",
 }
-GRUBBY = [name for name in FAMILIES if name != "ubuntu"]
-NEWER = [name for name in FAMILIES if name != "el7"]
+GRUBBY = [name for name in CLOUD_INIT if name != "ubuntu"]
+NEWER = [name for name in CLOUD_INIT if name != "el7"]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def made(**changes):
     return bootstrap(**({"minimum_kernel": None} | NODEADM | changes))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CLOUD_INIT)
 def test_one_reboot_brings_the_argument_and_every_join_unit_is_gated(machine, family):
     """From the first boot to the second, with whatever the family has for a boot loader tool."""
     machine.boothook(made(), family)
@@ -49,7 +49,7 @@ def test_one_reboot_brings_the_argument_and_every_join_unit_is_gated(machine, fa
     assert machine.reboots == 1
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CLOUD_INIT)
 def test_a_boot_loader_tool_that_fails_means_no_reboot(machine, family):
     for tool in ("grubby", "update-grub"):
         (machine.fake / f"{tool}-fails").touch()
@@ -89,7 +89,7 @@ def test_ubuntu_keeps_the_image_s_own_settings_and_writes_its_words_once(machine
     assert (machine.root / "etc/default/grub").read_text() == 'GRUB_CMDLINE_LINUX="crashkernel=auto"\n'
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CLOUD_INIT)
 def test_a_kernel_is_compared_with_the_floor_as_the_family_names_it(machine, family):
     machine.kernel = KERNELS[family]
     same = KERNELS[family].removesuffix(".x86_64").removesuffix("-aws")

@@ -8,10 +8,10 @@ import string
 
 import pytest
 
-from pulumi_nodepools.bootstrap import FAMILIES, MAX_BYTES, EksJoin, UserPart, packed, render, warnings
+from pulumi_nodepools.bootstrap import MAX_BYTES, EksJoin, UserPart, packed, render, warnings
 from pulumi_nodepools.errors import ConfigError
 
-from .conftest import bootstrap
+from .conftest import CLOUD_INIT, bootstrap
 
 CONFIG = UserPart("cloud-config", "ntp", "#cloud-config\nntp:\n  enabled: true\n")
 SCRIPT = UserPart("shell-script", "mounts", "#!/bin/sh\necho mounted\n")
@@ -86,7 +86,7 @@ def test_text_arrives_as_it_was_written(content):
     assert len(sections(text)) == 3
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CLOUD_INIT)
 def test_every_family_that_reads_mime_takes_them(family):
     made = bootstrap(
         user_parts=(SCRIPT,), join=EksJoin("10.100.0.0/16"), certificate_authority="Q0E=", minimum_kernel=None

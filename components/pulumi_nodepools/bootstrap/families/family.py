@@ -5,8 +5,10 @@ The text runs between the shared pieces of `scripts` and uses their functions (`
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from pulumi_nodepools.bootstrap.model import Bootstrap
+from pulumi_nodepools.bootstrap import signed_call
+from pulumi_nodepools.bootstrap.model import Bootstrap, PartType
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,15 @@ class Family:
     """The environment file of kubeadm's kubelet.service."""
     kernel_suffix: str
     """What may follow the numbers of a kernel release: an awk expression."""
+    document: Literal["mime", "ignition", "settings"] = "mime"
+    """What its first program reads: cloud-init's parts, Ignition's JSON, or Bottlerocket's TOML."""
+    part_types: tuple[PartType, ...] = ("cloud-config", "shell-script", "boothook")
+    """The user's own parts that can stand in it."""
+    joins: tuple[Literal["kubeadm", "eks"], ...] = ("kubeadm", "eks")
+    aws_call: str = signed_call.SHELL
+    """Shell: `aws_call`, by what the image has."""
+    answers_launch_hook: bool = True
+    """Whether a node can say itself that it is proved; if not, a StartupValidator in the cluster must."""
     probe_from_outside: str = ""
     """Shell: the same without changing anything, where `probe` does; for machines that run already."""
     needs_nokmem: bool = False
