@@ -255,6 +255,7 @@ class DrainConfig(Model):
     total_timeout: Duration = 21600.0
     on_timeout: Literal["fail", "skip", "force"] = "fail"
     batch_soak: Duration = 0.0
+    detach_timeout: Duration = 600.0
     unbudgeted: Literal["paced", "all"] = "paced"
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"

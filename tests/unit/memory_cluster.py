@@ -8,6 +8,7 @@ from pulumi_nodepools.errors import ApiError, ClusterUnreachableError
 
 LISTS = {"nodes", "pods", "configmaps", "poddisruptionbudgets"}
 LISTS |= {"replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
+LISTS |= {"persistentvolumeclaims", "persistentvolumes", "volumeattachments"}
 
 
 class MemoryCluster:

@@ -72,6 +72,8 @@ class Volume(Raw):
     name: str = ""
     empty_dir: dict[str, Any] | None = None
     host_path: dict[str, Any] | None = None
+    persistent_volume_claim: dict[str, Any] | None = None
+    ephemeral: dict[str, Any] | None = None
 
 
 class RawToleration(Raw):
@@ -264,9 +266,12 @@ def _requirements(items: list[RawRequirement] | None) -> tuple[Requirement, ...]
 
 def _affinity(spec: PodSpec) -> tuple[tuple[Requirement, ...], ...]:
     node = spec.affinity.node_affinity if spec.affinity else None
-    if node is None or node.required is None:
-        return ()
-    return tuple(_requirements(term.match_expressions) for term in node.required.node_selector_terms)
+    return terms(node.required if node else None)
+
+
+def terms(selector: NodeSelector | None) -> tuple[tuple[Requirement, ...], ...]:
+    """Any of these, all expressions of one; empty if nothing is required."""
+    return tuple(_requirements(term.match_expressions) for term in selector.node_selector_terms) if selector else ()
 
 
 @lru_cache(maxsize=8192)
@@ -304,12 +309,19 @@ def pod_view(raw: RawPod) -> PodView:
         owned_by_node=any(o.kind == "Node" for o in owners),
         empty_dirs=tuple(volume.name for volume in spec.volumes or () if volume.empty_dir is not None),
         host_paths=tuple(volume.host_path.get("path", "") for volume in spec.volumes or () if volume.host_path),
+        claims=_claims(meta.name, spec.volumes),
         tolerations=tuple(_toleration(t.key, t.operator, t.value, t.effect) for t in spec.tolerations or ()),
         node_selector=_labels(spec.node_selector),
         affinity=_affinity(spec),
         requests=_requests(spec),
         trouble=_trouble(status),
     )
+
+
+def _claims(pod: str, volumes: list[Volume] | None) -> tuple[str, ...]:
+    """Names of a pod's claims; one that is made for a pod alone is named after both."""
+    used = [volume for volume in volumes or () if volume.persistent_volume_claim or volume.ephemeral]
+    return tuple((volume.persistent_volume_claim or {}).get("claimName", f"{pod}-{volume.name}") for volume in used)
 
 
 def _is(conditions: list[Condition] | None, kind: str) -> bool:

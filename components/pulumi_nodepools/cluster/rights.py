@@ -38,6 +38,9 @@ def _rights() -> tuple[Right, ...]:
             ("apps", "statefulsets"),
             ("apps", "daemonsets"),
             ("", "replicationcontrollers"),
+            ("", "persistentvolumeclaims"),
+            ("", "persistentvolumes"),
+            ("storage.k8s.io", "volumeattachments"),
         )
         for verb in ("list", "watch")
     ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pulumi_nodepools.cluster import objects
+from pulumi_nodepools.cluster import objects, volumes
 from pulumi_nodepools.cluster.client import Client, read_status
 from pulumi_nodepools.drain.events import Event, Gone, Kind, Relisted, Seen, WatchBack, WatchLost
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, NodePoolsError
@@ -85,6 +85,21 @@ RESOURCES = (
     _controllers("DaemonSet", "/apis/apps/v1/daemonsets"),
     _controllers("StatefulSet", "/apis/apps/v1/statefulsets"),
     _controllers("ReplicationController", "/api/v1/replicationcontrollers"),
+    Resource(
+        "persistentvolumeclaims",
+        "/api/v1/persistentvolumeclaims",
+        "claims",
+        _decoder(volumes.RawClaim, volumes.claim_view),
+    ),
+    Resource(
+        "persistentvolumes", "/api/v1/persistentvolumes", "volumes", _decoder(volumes.RawVolume, volumes.volume_view)
+    ),
+    Resource(
+        "volumeattachments",
+        "/apis/storage.k8s.io/v1/volumeattachments",
+        "attachments",
+        _decoder(volumes.RawAttachment, volumes.attachment_view),
+    ),
 )
 
 

@@ -3,16 +3,25 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pulumi_nodepools.drain.model import BudgetView, ControllerView, Diagnosis, NodeView, PodView
+from pulumi_nodepools.drain.model import (
+    AttachmentView,
+    BudgetView,
+    ClaimView,
+    ControllerView,
+    Diagnosis,
+    NodeView,
+    PodView,
+    VolumeView,
+)
 
-Kind = Literal["pods", "nodes", "budgets", "controllers"]
+Kind = Literal["pods", "nodes", "budgets", "controllers", "claims", "volumes", "attachments"]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """An object as it is now: new or changed."""
 
-    view: PodView | NodeView | BudgetView | ControllerView
+    view: PodView | NodeView | BudgetView | ControllerView | ClaimView | VolumeView | AttachmentView
 
 
 @dataclass(frozen=True, slots=True)

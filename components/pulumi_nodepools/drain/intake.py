@@ -3,7 +3,15 @@
 from collections.abc import Callable, Mapping
 
 from pulumi_nodepools.drain.events import Gone, Relisted, Say, Seen
-from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, PodView
+from pulumi_nodepools.drain.model import (
+    AttachmentView,
+    BudgetView,
+    ClaimView,
+    ControllerView,
+    NodeView,
+    PodView,
+    VolumeView,
+)
 from pulumi_nodepools.drain.nodes import SETTLE
 from pulumi_nodepools.drain.state import State
 
@@ -30,6 +38,8 @@ def seen(state: State, event: Seen, now: float) -> None:
             _owner_touched(state, controller.uid, now, relane=old is None or old.desired != controller.desired)
             if old is None and controller.kind == "DaemonSet":
                 _rejudge_owned(state, controller.uid, now)
+        case AttachmentView() | ClaimView() | VolumeView() as stored:
+            state.world.storage.put(stored)
 
 
 def _pod_seen(state: State, pod: PodView, now: float) -> None:
@@ -50,10 +60,10 @@ def judge(state: State, pod: PodView, now: float, *, fresh: bool) -> None:
     track, verdict = state.nodes.judge(pod, now + state.wall_offset, fresh=fresh)
     if track is None or verdict is None or state.phase == "sync":
         return
-    if track.phase == "done" and track.left:
+    if (track.phase == "done" or track.emptied is not None) and track.left:
         state.nodes.begin(track, now)
         state.deadline(now + state.settings.node_timeout)
-        state.actions.append(Say("returned", track.name, f"pod {pod.path} appeared on drained node {track.name}"))
+        state.actions.append(Say("returned", track.name, f"pod {pod.path} appeared on empty node {track.name}"))
     if verdict.action == "block":
         state.at(now + _REJUDGE)
     if track.phase == "active" and not pod.terminating and (track.due(pod.uid) or state.evictions.is_forced(pod.uid)):
@@ -159,6 +169,9 @@ _GONE: dict[str, Callable[[State, str, float], None]] = {
     "nodes": _node_gone,
     "budgets": _budget_gone,
     "controllers": _controller_gone,
+    "claims": lambda state, uid, _now: state.world.storage.drop_claim(uid),
+    "volumes": lambda state, uid, _now: state.world.storage.drop_volume(uid),
+    "attachments": lambda state, uid, _now: state.world.storage.drop_attachment(uid),
 }
 
 
@@ -171,6 +184,9 @@ def relisted(state: State, event: Relisted, now: float) -> None:
         "nodes": world.nodes,
         "budgets": world.budgets,
         "controllers": controllers,
+        "claims": world.storage.claims,
+        "volumes": world.storage.volumes,
+        "attachments": world.storage.attachments,
     }
     for key in [key for key in known[event.kind] if key not in event.keys]:
         _GONE[event.kind](state, key, now)

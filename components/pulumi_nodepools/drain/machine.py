@@ -1,14 +1,15 @@
 """The drain as a machine: an event and the time come in, actions go out. Pure but for the state it owns.
 
 Order: refuse what can never clear, ask the guard, taint all nodes softly, cordon all, then batch by batch: guard,
-evict, wait until the nodes are empty, wait until the workloads are back, soak. Everything is recomputed from the world,
-so a drain that was killed continues by starting again. Carrying actions out is cluster/drainer.py's business.
+evict, wait until the nodes are empty and their volumes off them, wait until the workloads are back, soak. Everything is
+recomputed from the world, so a drain that was killed continues by starting again. Carrying actions out is
+cluster/drainer.py's business.
 """
 
 import heapq
 from collections.abc import Callable
 
-from pulumi_nodepools.drain import pausing
+from pulumi_nodepools.drain import detaching, pausing
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import (
     Action,
@@ -35,6 +36,7 @@ from pulumi_nodepools.drain.events import (
 )
 from pulumi_nodepools.drain.intake import gone, judge, relisted, seen
 from pulumi_nodepools.drain.model import Diagnosis
+from pulumi_nodepools.drain.nodes import NodeTrack
 from pulumi_nodepools.drain.overdue import mark, marked, overdue
 from pulumi_nodepools.drain.state import Phase, State
 from pulumi_nodepools.drain.unreachable import instance_seen, look
@@ -227,7 +229,7 @@ def _start_batch(state: State, now: float) -> None:
 def _in_batch(state: State, now: float) -> None:
     for name in list(state.nodes.emptied):
         track = state.nodes.tracks[name]
-        if state.nodes.empty(track, now):
+        if state.nodes.empty(track, now) and detaching.over(state, track, now):
             state.nodes.end(track, "done", now)
             state.actions.append(Say("node-drained", name, f"node {name} is drained"))
             if QUARANTINE_LABEL in state.world.nodes[name].labels:
@@ -247,7 +249,9 @@ def _deadline_passed(state: State, now: float) -> bool:
     """Deal with the nodes whose time is up; True if that ends the drain."""
     late = sorted(name for name, end in _ends(state, now).items() if end <= now)
     if late:
-        message = overdue(state, late, now)
+        holding = [name for name in late if state.nodes.tracks[name].emptied is not None]
+        pods = [name for name in late if name not in holding]
+        message = detaching.overdue(state, holding, now) or (overdue(state, pods, now) if pods else "")
         if message:
             _end_blocked(state, message, state.blocked(now), now)
             return True
@@ -259,12 +263,17 @@ def _deadline_passed(state: State, now: float) -> bool:
 
 
 def _ends(state: State, now: float) -> dict[str, float]:
-    return {
-        name: track.until
-        if track.until is not None
-        else pausing.until(state, now if track.started is None else track.started, now)
-        for name, track in state.nodes.active.items()
-    }
+    return {name: _end(state, track, now) for name, track in state.nodes.active.items()}
+
+
+def _end(state: State, track: NodeTrack, now: float) -> float:
+    """When a node's time is up: that of its volumes if they are all that it has left."""
+    volumes = detaching.until(state, track, now)
+    if volumes is not None:
+        return volumes
+    if track.until is not None:
+        return track.until
+    return pausing.until(state, now if track.started is None else track.started, now)
 
 
 def _in_gate(state: State, now: float) -> None:

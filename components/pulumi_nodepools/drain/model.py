@@ -80,6 +80,8 @@ class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     owned_by_node: bool = False
     empty_dirs: tuple[str, ...] = ()
     host_paths: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    """Names of its PersistentVolumeClaims, those made for it alone included."""
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Mapping[str, str] = {}
     affinity: tuple[tuple[Requirement, ...], ...] = ()
@@ -168,6 +170,35 @@ class ControllerView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return f"{self.namespace}/{self.made_by.partition(' ')[2] or self.name}"
 
 
+class ClaimView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A PersistentVolumeClaim, and the name of the volume that it is bound to; empty if it is not."""
+
+    namespace: str
+    name: str
+    uid: str
+    volume: str = ""
+
+
+class VolumeView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A PersistentVolume and where it can be used."""
+
+    name: str
+    uid: str
+    affinity: tuple[tuple[Requirement, ...], ...] = ()
+    """Required node affinity: any of the terms, all expressions of one. Empty: anywhere."""
+
+
+class AttachmentView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A VolumeAttachment: which volume a node holds. `volume` is empty for one without a PersistentVolume."""
+
+    name: str
+    uid: str
+    node: str
+    volume: str = ""
+    trouble: str = ""
+    """Why it could not be detached, if that was tried and failed."""
+
+
 @dataclass(frozen=True)
 class WorldView:
     """Everything seen at one moment, for guards that must be pure."""
@@ -184,11 +215,14 @@ _PROPS = {
     "totalTimeout": "total_timeout",
     "onTimeout": "on_timeout",
     "batchSoak": "batch_soak",
+    "detachTimeout": "detach_timeout",
     "unbudgeted": "unbudgeted",
     "emptyDir": "empty_dir",
     "barePods": "bare_pods",
     "jobs": "jobs",
 }
+_LATER = {"detachTimeout": 600}
+"""Settings that the first release did not have, with their defaults."""
 _CHOICES = {
     "on_timeout": ("fail", "skip", "force"),
     "unbudgeted": ("paced", "all"),
@@ -196,7 +230,7 @@ _CHOICES = {
     "bare_pods": ("block", "allow"),
     "jobs": ("evict", "wait"),
 }
-_SECONDS = {"node_timeout": 1.0, "total_timeout": 1.0, "batch_soak": 0.0}
+_SECONDS = {"node_timeout": 1.0, "total_timeout": 1.0, "batch_soak": 0.0, "detach_timeout": 1.0}
 _FORCE = {"podAge": "pod_age", "siblingsReady": "siblings_ready", "interval": "interval"}
 
 
@@ -243,6 +277,8 @@ class DrainSettings:
     on_timeout: Literal["fail", "skip", "force"] = "fail"
     """When a node's time is up: end the drain, leave that node out, or delete what is left on it."""
     batch_soak: float = 0
+    detach_timeout: float = 600
+    """From the moment that a node is empty until its volumes have to be off it."""
     unbudgeted: Literal["paced", "all"] = "paced"
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"
@@ -276,7 +312,8 @@ class DrainSettings:
         """The settings as camelCase properties; what earlier releases did not have only if it is set."""
         later = {"force": self.force.to_props(), "acknowledge": [*self.acknowledge]}
         known = {prop: getattr(self, field) for prop, field in _PROPS.items()}
-        return known | {prop: value for prop, value in later.items() if value}
+        kept = {prop: value for prop, value in known.items() if _LATER.get(prop) != value}
+        return kept | {prop: value for prop, value in later.items() if value}
 
 
 @dataclass(frozen=True)

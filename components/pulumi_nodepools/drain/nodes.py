@@ -34,6 +34,9 @@ class NodeTrack:
     cordoned: float | None = None
     started: float | None = None
     ended: float | None = None
+    emptied: float | None = None
+    """Since when it has been empty and waits for its volumes to be detached."""
+    gave_up_volumes: bool = False
     until: float | None = None
     """When an overdue node is looked at again."""
     forced_end: float = 0.0
@@ -164,6 +167,7 @@ class Nodes:
         """From now on the node's pods are evicted."""
         track.phase, track.started, track.ended, track.until = "active", now, None, None
         track.forced_end = 0.0
+        track.emptied, track.gave_up_volumes = None, False
         self.active[track.name] = track
         if not track.left:
             self.emptied[track.name] = None

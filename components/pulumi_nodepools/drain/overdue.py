@@ -34,11 +34,16 @@ def _skip(state: State, late: Sequence[str], now: float) -> str:
         track = state.nodes.tracks[name]
         for uid in track.left:
             state.evictions.keep(uid)
-        state.nodes.end(track, "skipped", now)
-        left = f"{len(track.left)} pods left after {state.settings.node_timeout:g} s"
-        state.actions.append(Say("node-skipped", name, f"node {name} is left out, cordoned and labelled: {left}"))
-        mark(state, name, quarantined=True)
+        leave_out(state, track, f"{len(track.left)} pods left after {state.settings.node_timeout:g} s", now)
     return ""
+
+
+def leave_out(state: State, track: NodeTrack, why: str, now: float) -> None:
+    """Go on without a node, and mark it."""
+    state.nodes.end(track, "skipped", now)
+    message = f"node {track.name} is left out, cordoned and labelled: {why}"
+    state.actions.append(Say("node-skipped", track.name, message))
+    mark(state, track.name, quarantined=True)
 
 
 def _force(state: State, late: Sequence[str], now: float) -> str:

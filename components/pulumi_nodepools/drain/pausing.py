@@ -63,7 +63,7 @@ def resume(state: State, _: Resume, now: float) -> None:
     state.actions.append(Say("resumed", "", f"resumed after {now - since:.0f} s"))
 
 
-def until(state: State, since: float, now: float) -> float:
-    """When a node's timeout that began at `since` is over, without the time that the drain was asked to wait."""
+def until(state: State, since: float, now: float, limit: float | None = None) -> float:
+    """When a limit (a node's timeout) that began at `since` is over, without the time that it was asked to wait."""
     stood = sum(max(0.0, (now if end is None else end) - max(start, since)) for start, end in state.holds)
-    return since + state.settings.node_timeout + stood
+    return since + (state.settings.node_timeout if limit is None else limit) + stood

@@ -20,6 +20,8 @@ class NodeReport:
     phase: str
     cordon: tuple[float | None, float | None]
     evict: tuple[float | None, float | None]
+    detach: tuple[float | None, float | None]
+    """From the moment that it was empty until its volumes were off it; None if none had to be waited for."""
     pods_left: int
 
     def to_json(self) -> dict[str, Any]:
@@ -28,6 +30,7 @@ class NodeReport:
             "phase": self.phase,
             "cordon": {"start": self.cordon[0], "end": self.cordon[1]},
             "evict": {"start": self.evict[0], "end": self.evict[1]},
+            "detach": {"start": self.detach[0], "end": self.detach[1]},
             "podsLeft": self.pods_left,
         }
 
@@ -156,11 +159,13 @@ def _since(state: State, when: float | None) -> float | None:
 
 
 def _node(state: State, track: NodeTrack) -> NodeReport:
+    empty = track.emptied
     return NodeReport(
         name=track.name,
         phase=track.phase,
         cordon=(_since(state, track.cordon_asked), _since(state, track.cordoned)),
-        evict=(_since(state, track.started), _since(state, track.ended)),
+        evict=(_since(state, track.started), _since(state, track.ended if empty is None else empty)),
+        detach=(_since(state, empty), _since(state, track.ended) if empty is not None else None),
         pods_left=len(track.left),
     )
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Literal
 
+from pulumi_nodepools.drain import storage
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import Action, Finish
 from pulumi_nodepools.drain.evictions import Evictions
-from pulumi_nodepools.drain.model import Diagnosis, DrainSettings, NodeView
+from pulumi_nodepools.drain.model import AttachmentView, Diagnosis, DrainSettings, NodeView
 from pulumi_nodepools.drain.nodes import Nodes, NodeTrack
 from pulumi_nodepools.drain.workloads import Workloads
 from pulumi_nodepools.drain.world import World
@@ -75,6 +76,11 @@ class State:
             times.append(later)
         return min(times) if times else None
 
+    def still_attached(self, track: NodeTrack) -> list[AttachmentView]:
+        """What the node still holds for pods that were moved off it."""
+        pods = self.world.pods
+        return self.world.storage.left_behind(track.name, (pods[uid] for uid in track.ignored if uid in pods))
+
     def blocked(self, now: float, *, after: float = 0.0, limit: int = 100) -> list[Diagnosis]:
         """A diagnosis for each pod on active nodes that has not moved for `after` seconds."""
         found = self._unpatched(after) if self.phase in ("taint", "cordon") else []
@@ -85,6 +91,8 @@ class State:
             if track.started is None or now - track.started < after:
                 continue
             found.extend(islice(self._explain(track, now), limit - len(found)))
+            if track.emptied is not None and now - track.emptied >= after:
+                found.extend(storage.explain(self.still_attached(track), now - track.emptied))
         if self.phase == "gate" and now - self.gate_since >= after:
             found.extend(self.workloads.explain()[: limit - len(found)])
         return found

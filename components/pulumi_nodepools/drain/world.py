@@ -4,6 +4,7 @@ from collections import Counter
 
 from pulumi_nodepools.drain.classify import meets
 from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, PodView, WorldView
+from pulumi_nodepools.drain.storage import Storage
 
 _Place = tuple[str, str, str]
 """Namespace, and the key and value of a label."""
@@ -17,6 +18,7 @@ class World:
         self.pods: dict[str, PodView] = {}
         self.budgets: dict[str, BudgetView] = {}
         self.controllers: dict[str, ControllerView] = {}
+        self.storage = Storage()
         self.by_node: dict[str, dict[str, None]] = {}
         self.by_namespace: dict[str, dict[str, None]] = {}
         self.by_owner: dict[str, dict[str, None]] = {}

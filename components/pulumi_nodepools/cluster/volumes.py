@@ -1,0 +1,75 @@
+"""Claims, volumes and attachments of the API to the slim views of drain.model. Pure, as cluster.objects is."""
+
+import msgspec
+
+from pulumi_nodepools.cluster.objects import Meta, NodeSelector, Raw, terms
+from pulumi_nodepools.drain.model import AttachmentView, ClaimView, VolumeView
+
+
+class ClaimSpec(Raw):
+    volume_name: str = ""
+
+
+class RawClaim(Raw):
+    metadata: Meta
+    spec: ClaimSpec = msgspec.field(default_factory=ClaimSpec)
+
+
+class VolumeAffinity(Raw):
+    required: NodeSelector | None = None
+
+
+class VolumeSpec(Raw):
+    node_affinity: VolumeAffinity | None = None
+
+
+class RawVolume(Raw):
+    metadata: Meta
+    spec: VolumeSpec = msgspec.field(default_factory=VolumeSpec)
+
+
+class AttachmentSource(Raw):
+    persistent_volume_name: str = ""
+
+
+class AttachmentSpec(Raw):
+    node_name: str = ""
+    source: AttachmentSource = msgspec.field(default_factory=AttachmentSource)
+
+
+class AttachmentError(Raw):
+    message: str = ""
+
+
+class AttachmentStatus(Raw):
+    detach_error: AttachmentError | None = None
+
+
+class RawAttachment(Raw):
+    metadata: Meta
+    spec: AttachmentSpec = msgspec.field(default_factory=AttachmentSpec)
+    status: AttachmentStatus = msgspec.field(default_factory=AttachmentStatus)
+
+
+def claim_view(raw: RawClaim) -> ClaimView:
+    """The view of a PersistentVolumeClaim."""
+    meta = raw.metadata
+    return ClaimView(namespace=meta.namespace, name=meta.name, uid=meta.uid, volume=raw.spec.volume_name)
+
+
+def volume_view(raw: RawVolume) -> VolumeView:
+    """The view of a PersistentVolume."""
+    where = raw.spec.node_affinity
+    return VolumeView(name=raw.metadata.name, uid=raw.metadata.uid, affinity=terms(where.required if where else None))
+
+
+def attachment_view(raw: RawAttachment) -> AttachmentView:
+    """The view of a VolumeAttachment."""
+    failed = raw.status.detach_error
+    return AttachmentView(
+        name=raw.metadata.name,
+        uid=raw.metadata.uid,
+        node=raw.spec.node_name,
+        volume=raw.spec.source.persistent_volume_name,
+        trouble=failed.message if failed else "",
+    )

@@ -1,0 +1,99 @@
+"""Volumes of moved pods against the real API server. No CSI driver runs there: the test attaches and detaches."""
+
+import pytest
+
+from pulumi_nodepools.errors import DrainBlockedError
+from tests.apiserver.drain_case import on
+
+pytestmark = pytest.mark.apiserver
+ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
+VOLUMES = "/api/v1/persistentvolumes"
+
+
+def volume(cluster, space, name, **spec):
+    """A bound claim `name`, and its volume of the same name."""
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    body = {
+        "metadata": {"name": name},
+        "spec": {
+            **common,
+            "capacity": {"storage": "1Gi"},
+            "csi": {"driver": "ebs.csi.aws.com", "volumeHandle": f"vol-{name}"},
+            "claimRef": {"namespace": space, "name": name},
+            **spec,
+        },
+    }
+    cluster.request("POST", VOLUMES, body)
+    claim = {**common, "volumeName": name, "resources": {"requests": {"storage": "1Gi"}}}
+    path = f"/api/v1/namespaces/{space}/persistentvolumeclaims"
+    cluster.request("POST", path, {"metadata": {"name": name}, "spec": claim})
+    cluster.wait(lambda: cluster.request("GET", f"{path}/{name}")["status"]["phase"] == "Bound", what="the claim")
+
+
+def attach(cluster, name, node):
+    spec = {"attacher": "ebs.csi.aws.com", "nodeName": node, "source": {"persistentVolumeName": name}}
+    cluster.request("POST", ATTACHMENTS, {"metadata": {"name": f"csi-{name}"}, "spec": spec})
+
+
+def detach(cluster, name):
+    cluster.request("DELETE", f"{ATTACHMENTS}/csi-{name}")
+
+
+def mounting(*claims):
+    return {"volumes": [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in claims]}
+
+
+def stateful(cluster, pool):
+    """A pod with an attached volume on the one node of a pool; room for it elsewhere."""
+    space = cluster.namespace()
+    name = f"{pool}-data"
+    (node,) = cluster.nodes(pool, 1)
+    volume(cluster, space, name)
+    cluster.stateful_set(space, "db", 1, **on(pool, f"{pool}-new"), **mounting(name))
+    cluster.wait_ready(space, 1)
+    attach(cluster, name, node)
+    cluster.nodes(f"{pool}-new", 1)
+    return space, name, node
+
+
+def test_the_drain_ends_when_the_volume_is_detached_and_says_how_long_that_took(cluster):
+    space, name, node = stateful(cluster, "detach")
+    waited = []
+
+    def listen(progress):
+        stuck = [entry for entry in progress.blocked if entry.reason == "stuck-volume"]
+        if stuck and not waited:
+            waited.extend(stuck)
+            assert cluster.pods(space)[0]["spec"]["nodeName"] == "detach-new-0", "its pod has long left"
+            detach(cluster, name)
+
+    report = cluster.drain("detach", listen=listen)
+    assert report.outcome == "drained"
+    assert [(entry.object, entry.node) for entry in waited] == [(f"volume {name}", node)]
+    times = report.to_json()["nodes"][node]
+    assert times["detach"]["start"] == times["evict"]["end"]
+    assert times["detach"]["end"] > times["detach"]["start"]
+
+
+def test_a_volume_that_stays_ends_the_drain_and_the_next_run_waits_for_it_again(cluster):
+    _, name, node = stateful(cluster, "stay")
+    for _ in range(2):
+        with pytest.raises(DrainBlockedError, match=f"volumes are still attached to {node}") as caught:
+            cluster.drain("stay", detach_timeout=2)
+        assert f"volume {name} on {node}: stuck-volume" in str(caught.value)
+    detach(cluster, name)
+    assert cluster.drain("stay", detach_timeout=2).outcome == "drained"
+
+
+def test_volumes_of_pods_that_stay_and_of_no_one_are_not_waited_for(cluster):
+    space, name, node = stateful(cluster, "keep")
+    detach(cluster, name)
+    volume(cluster, space, "keep-log")
+    asked = {"nodepools.dev/drain": "skip"}
+    cluster.deployment(space, "log", 1, annotations=asked, **on("keep"), **mounting("keep-log"))
+    cluster.wait_ready(space, 2)
+    attach(cluster, "keep-log", node)
+    attach(cluster, "keep-ghost", node)
+    report = cluster.drain("keep", detach_timeout=2)
+    assert report.outcome == "drained"
+    assert report.to_json()["nodes"][node]["detach"] == {"start": None, "end": None}
