@@ -36,6 +36,7 @@ CLUSTER_RULES = (
     _rule("batch", "jobs", _READ),
     _rule("policy", "poddisruptionbudgets", _READ),
     _rule("storage.k8s.io", "volumeattachments", _READ),
+    _rule("events.k8s.io", "events", ("create",)),
 )
 FORCE_RULE = _rule("", "pods", ("delete",))
 """Only where a pool says `onTimeout: force`."""

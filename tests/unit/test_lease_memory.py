@@ -77,6 +77,17 @@ def test_a_silent_foreign_holder_is_taken_over(cluster):
         assert cluster.get(PATH)["spec"]["leaseTransitions"] == 1
 
 
+def test_one_that_died_on_this_host_is_taken_over_at_once(cluster):
+    # The pid of nobody, in the place where we run: waiting for it to run out would take an hour here.
+    host, _pid, _start, place = lease.holder_identity().rsplit("-", 3)
+    _foreign(cluster, f"{host}-{2**22 + 1}-1-{place}")
+    stored = cluster.get(PATH)
+    stored["spec"]["leaseDurationSeconds"] = 3600
+    cluster.replace(PATH, stored)
+    with PoolRecord(cluster, "worker").hold(timing=Timing()) as holder:
+        holder.check()
+
+
 @pytest.mark.parametrize("how", ["taken", "deleted"])
 def test_a_lost_lease_is_found_by_the_next_check_and_stops_the_drain(cluster, how):
     stop = threading.Event()

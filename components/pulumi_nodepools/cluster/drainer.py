@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from pulumi_nodepools.cluster import eviction
+from pulumi_nodepools.cluster.announcer import Announcer
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.requests import RequestWatcher
@@ -37,7 +38,7 @@ from pulumi_nodepools.drain.events import (
 )
 from pulumi_nodepools.drain.machine import step
 from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, DrainSettings, NodeView, Progress, WorldView
-from pulumi_nodepools.drain.report import DrainReport, make_report
+from pulumi_nodepools.drain.report import DrainReport, explained, make_report
 from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, DrainBlockedError, NodePoolsError
 
@@ -47,8 +48,6 @@ _PROGRESS = 5.0
 _DIAGNOSIS_SHARE = 10.0
 """Deciding gets this many times as long as diagnosing."""
 _SYNC_LIMIT = 120.0
-_NAMED = 20
-"""Blocked pods spelled out in an error; the report has them all."""
 
 uncordon = eviction.uncordon
 
@@ -112,7 +111,8 @@ class _Run:
         self._workers = Workers(_WORKERS)
         watchers = [Watcher(client, resource, self._inbox.put) for resource in RESOURCES]
         self._requests = RequestWatcher(records, self._inbox.put)
-        self._threads: list[Watcher | RequestWatcher] = [self._requests, *watchers]
+        self._announcer = Announcer(client, state.world, state.nodes.owner)
+        self._threads: list[Watcher | RequestWatcher | Announcer] = [self._requests, *watchers, self._announcer]
         self._unready = {resource.name for resource in RESOURCES}
         self._events: list[tuple[float, DrainEvent]] = []
         self._calls_before = client.api_calls
@@ -183,6 +183,7 @@ class _Run:
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
+            self._announcer.saw(action)
             match action:
                 case Evict() | TaintNode() | CordonNode() | LabelNode():
                     self._write(action)
@@ -233,6 +234,7 @@ class _Run:
     def _progress(self, now: float, message: str = "") -> None:
         state = self._state
         blocked = [] if state.finish else self._blocked(now)
+        self._announcer.blocked(blocked)
         tracks = state.nodes.tracks.values()
         done = sum(track.phase in ("done", "gone") for track in tracks)
         left = sum(len(track.left) for track in tracks)
@@ -268,7 +270,7 @@ class _Run:
         if finish.outcome == "denied":
             message = f"{finish.message}; grant the missing right and run it again"
             raise _with_report(AccessDeniedError(message), report)
-        raise _with_report(DrainBlockedError(_explained(finish, report)), report)
+        raise _with_report(DrainBlockedError(explained(finish, report)), report)
 
 
 def _instance(ask: Callable[[NodeView], str], node: NodeView) -> InstanceSeen:
@@ -282,19 +284,3 @@ def _with_report(error: NodePoolsError, report: DrainReport) -> NodePoolsError:
     """Whoever catches it wants to know how far the drain came."""
     error.report = report  # type: ignore[attr-defined]
     return error
-
-
-def _explained(finish: Finish, report: DrainReport) -> str:
-    left = sum(node.pods_left for node in report.nodes)
-    done = sum(node.phase in ("done", "gone") for node in report.nodes)
-    where = f"{done} of {len(report.nodes)} nodes drained, {left} pods left; it can be resumed"
-    lines = [f"drain of {report.owner} stopped: {finish.message} ({where})"]
-    lines += [f"  - {entry}" for entry in _distinct(finish.diagnoses)[:_NAMED]]
-    if len(finish.diagnoses) > _NAMED:
-        lines.append(f"  … and {len(finish.diagnoses) - _NAMED} more, in the report")
-    return "\n".join(lines)
-
-
-def _distinct(diagnoses: tuple[Diagnosis, ...]) -> list[Diagnosis]:
-    """The pods that merely wait come last: what holds them is above them."""
-    return sorted(diagnoses, key=lambda entry: entry.reason == "waiting")

@@ -1,12 +1,10 @@
 """The pool's Lease: one holder at a time, fenced, renewed in the background, taken over only from the dead.
 
 Liveness of a foreign holder is judged as client-go does: its `renewTime` must stand still for a whole lease duration
-by *our* monotonic clock. Clocks of two hosts are never compared. Holders inside this process queue for each other.
+by *our* monotonic clock. Clocks of two hosts are never compared. One that ran on this host and has ended is succeeded
+at once. Holders inside this process queue for each other.
 """
 
-import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,18 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pulumi_nodepools.cluster import identity
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ApiError, HeldError, NodePoolsError
 from pulumi_nodepools.names import RECORD_NAMESPACE
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{RECORD_NAMESPACE}/leases"
-_PROCESS = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+_PROCESS = identity.of_this_process()
 _QUEUES: dict[tuple[str, str], threading.Lock] = {}
 _QUEUES_GUARD = threading.Lock()
 
 
 def holder_identity() -> str:
-    """Who this process is in a Lease: host, process id and a random part, since process ids are reused."""
+    """Who this process is in a Lease."""
     return _PROCESS
 
 
@@ -152,7 +151,8 @@ def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
         spec = current["spec"] if current else {}
         holder, seen = spec.get("holderIdentity") or "", (spec.get("holderIdentity") or "", spec.get("renewTime") or "")
         patience = float(spec.get("leaseDurationSeconds") or timing.duration)
-        if current is None or holder in {"", _PROCESS} or (seen == observed and time.monotonic() - since > patience):
+        silent = seen == observed and time.monotonic() - since > patience
+        if current is None or holder in {"", _PROCESS} or silent or identity.known_dead(holder):
             taken = _take(client, name, current, timing)
             if taken:
                 return taken

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pulumi_nodepools.cluster import rights
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.identity import known_dead
 from pulumi_nodepools.cluster.lease import holder_identity
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.runner import own_runner, this_runner
@@ -67,7 +68,7 @@ def _right(right: rights.Right) -> Finding:
 def _held(client: Client, pool: str) -> Iterator[Finding]:
     record = PoolRecord(client, pool)
     holder = record.holder()
-    if holder and holder != holder_identity():
+    if holder and holder != holder_identity() and not known_dead(holder):
         message = f"{holder} holds it: another run is at work on these nodes, or died and has not been succeeded yet"
         fix = "wait until that run has ended; a dead one is taken over by the next drain"
         yield Finding("blocker", "held", f"Lease {RECORD_NAMESPACE}/{record.name}", message, fix)

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pulumi_nodepools.drain.events import Finish
 from pulumi_nodepools.drain.lanes import Track
 from pulumi_nodepools.drain.model import Diagnosis, DrainEvent
 from pulumi_nodepools.drain.nodes import NodeTrack
 from pulumi_nodepools.drain.state import State
 
 SCHEMA_VERSION = 1
+_NAMED = 20
+"""Blocked pods spelled out in an error; the report has them all."""
 
 
 @dataclass(frozen=True)
@@ -201,3 +204,20 @@ def _skipped(state: State) -> list[tuple[str, str, str]]:
             pod = state.world.pods.get(uid)
             found.append((pod.path if pod else uid, track.name, reason))
     return found
+
+
+def explained(finish: Finish, report: DrainReport) -> str:
+    """Why a drain ended before its end, in lines for people."""
+    left = sum(node.pods_left for node in report.nodes)
+    done = sum(node.phase in ("done", "gone") for node in report.nodes)
+    where = f"{done} of {len(report.nodes)} nodes drained, {left} pods left; it can be resumed"
+    lines = [f"drain of {report.owner} stopped: {finish.message} ({where})"]
+    lines += [f"  - {entry}" for entry in _distinct(finish.diagnoses)[:_NAMED]]
+    if len(finish.diagnoses) > _NAMED:
+        lines.append(f"  … and {len(finish.diagnoses) - _NAMED} more, in the report")
+    return "\n".join(lines)
+
+
+def _distinct(diagnoses: tuple[Diagnosis, ...]) -> list[Diagnosis]:
+    """The pods that merely wait come last: what holds them is above them."""
+    return sorted(diagnoses, key=lambda entry: entry.reason == "waiting")

@@ -77,6 +77,11 @@ class World:
             _discard(self.by_owner, pod.owner.uid, uid)
         return pod
 
+    def find(self, namespace: str, name: str) -> PodView | None:
+        """The pod of that name as it is now."""
+        uid = self._uids.get((namespace, name))
+        return self.pods.get(uid) if uid else None
+
     def put_budget(self, budget: BudgetView) -> bool:
         """Store a budget; True if whom it selects may have changed."""
         old = self.budgets.get(budget.uid)
