@@ -12,6 +12,7 @@ import pulumi
 
 from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import names
+from pulumi_nodepools.autoscaler_tags import node_template
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, OsFamily, UserPart
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.config import ClusterConfig, EksAccessConfig, KubeadmJoinConfig, PoolConfig, RootVolumeConfig
@@ -208,6 +209,12 @@ class NodePoolArgs:
         checks.require("names", _combined, self.cluster.name, self.pool, self.version, each)
         if each and not self.zone_subnets:
             raise ConfigError('zones "each" needs zone_subnets: a map from each zone to its subnets')
+        self.autoscaler_tags()
+
+    def autoscaler_tags(self) -> dict[str, str]:
+        """What the cluster autoscaler is told of nodes that are not there yet; nothing where it is not asked to."""
+        nodes = self.nodes
+        return node_template(self.pool, self.version, labels=nodes.labels, taints=nodes.taints, tags=[*nodes.tags])
 
 
 def _combined(cluster: str, pool: str, version: str, each: bool) -> None:

@@ -15,7 +15,9 @@ from pydantic_core import ErrorDetails
 
 from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import names
+from pulumi_nodepools.autoscaler_tags import node_template
 from pulumi_nodepools.bootstrap import FAMILIES
+from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.lifecycle import contradictions
 
 Problem = tuple[str, str]
@@ -158,6 +160,7 @@ def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any
         here = (*at, "versions", version)
         yield from _required_rules(cluster, at, pool, here, _map(own))
         yield from _join_rules(cluster, here, _map(own))
+        yield from _tag_rules(here, str(name), str(version), {**pool, **_map(own)})
         each = _map(own).get("zones", pool.get("zones")) == "each"
         called = str(version) if _map(own).get("canary") is None else names.canary_name(str(version))
         try:
@@ -251,6 +254,16 @@ def _join_rules(cluster: Mapping[Any, Any], here: Sequence[object], own: Mapping
     if family and family.needs_service_cidr and join.get("kind") == "eks" and not join.get("serviceCidr"):
         text = f"missing; {family.title} joins by nodeadm, which needs the service addresses, such as 10.100.0.0/16"
         yield "cluster.join.serviceCidr", text
+
+
+def _tag_rules(here: Sequence[object], pool: str, version: str, node: Mapping[Any, Any]) -> Iterator[Problem]:
+    labels, taints = _map(node.get("labels")), node.get("taints")
+    told = [taint for taint in taints if isinstance(taint, str)] if isinstance(taints, list) else []
+    tags = [key for key in _map(node.get("tags")) if isinstance(key, str)]
+    try:
+        node_template(pool, version, labels={str(key): "" for key in labels}, taints=told, tags=tags)
+    except ConfigError as error:
+        yield path((*here, "tags")), str(error)
 
 
 def _collisions(pools: Mapping[Any, Any]) -> list[Problem]:

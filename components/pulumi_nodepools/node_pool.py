@@ -160,7 +160,6 @@ class NodePool(pulumi.ComponentResource):
         template: ec2.LaunchTemplate,
     ) -> autoscaling.Group:
         args = self._args
-        tags = {**_tags(args), "Name": group_name}
         before = [args.lock] if args.lock else []
         return autoscaling.Group(
             _suffixed(f"{self._name}-group", zone),
@@ -177,7 +176,7 @@ class NodePool(pulumi.ComponentResource):
             health_check_grace_period=0,  # checks begin only after the launch hook
             # Left out when empty: an empty list would detach what others attached.
             target_group_arns=list(args.target_group_arns) or None,
-            tags=[{"key": key, "value": value, "propagate_at_launch": True} for key, value in sorted(tags.items())],
+            tags=_group_tags(args, group_name),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*before, *self._attachments, *args.group_depends_on],
@@ -233,6 +232,16 @@ def _tags(args: NodePoolArgs) -> dict[str, pulumi.Input[str]]:
         names.POOL_LABEL: args.pool,
         names.VERSION_LABEL: args.version,
     }
+
+
+def _group_tags(args: NodePoolArgs, group_name: str) -> list[autoscaling.GroupTagArgs]:
+    """Those of its instances and, for the cluster autoscaler, what these will be like; a user's own tag is kept."""
+    onwards = {**_tags(args), "Name": group_name}
+    told = {key: value for key, value in args.autoscaler_tags().items() if key not in onwards}
+    return [
+        autoscaling.GroupTagArgs(key=key, value=value, propagate_at_launch=key in onwards)
+        for key, value in sorted({**onwards, **told}.items(), key=lambda pair: pair[0])
+    ]
 
 
 def _root_volume(args: NodePoolArgs) -> ec2.LaunchTemplateBlockDeviceMappingArgs:

@@ -11,6 +11,7 @@ from .zones import AUTOSCALER
 
 Props = Mapping[str, Any]
 REQUIRED = ["nodepools.dev/cluster", POOL_TAG, "nodepools.dev/version"]
+OWN_LABELS = (POOL_TAG, "nodepools.dev/version", "nodepools.dev/validated")
 LABEL = f"{AUTOSCALER}node-template/label/"
 TAINT = f"{AUTOSCALER}node-template/taint/"
 
@@ -42,10 +43,14 @@ def check_autoscaler(props: Props, _config: Props, pool: Props) -> Iterator[Answ
         return
     wanted = {f"{LABEL}{key}": value for key, value in labels.items()}
     wanted |= {f"{TAINT}{key}": value for key, value in taints.items()}
+    # What NodePool adds to every node is right to tell, and nobody waits for it.
+    version = f"{pool.get('pool')}", f"{pool.get('version')}"
+    own = {f"{LABEL}{key}": value for key, value in zip(OWN_LABELS, (*version, "-".join(version)), strict=True)}
     told = {key: tag.get("value") for key, tag in tags.items() if key.startswith((LABEL, TAINT))}
     for key, value in told.items():
-        if value is not UNKNOWN and wanted.get(key) != str(value):
-            yield f"its tag {key} says {value!r}, but its nodes have {wanted.get(key, 'nothing of the kind')!r}."
+        known = {**own, **wanted}.get(key)
+        if value is not UNKNOWN and known != str(value):
+            yield f"its tag {key} says {value!r}, but its nodes have {known or 'nothing of the kind'!r}."
     if number(props.get("minSize")) == 0:
         for key in sorted(wanted.keys() - told.keys()):
             yield f"it may shrink to 0, and has no tag {key}={wanted[key]}: no pod scales it up again."
@@ -76,8 +81,8 @@ RULES = (
         name="nodepools-group-autoscaler-tags",
         description="What a group's tags tell the cluster autoscaler is what its nodes have.",
         why="The autoscaler scales up for pods that cannot run there, again and again, or not at all from 0.",
-        fix="Make the node-template tags equal to labels and taints of the version, under tags.",
-        example="tags: {k8s.io/cluster-autoscaler/node-template/label/example.com/pool: worker}",
+        fix="Leave node-template tags for labels and taints out (NodePool adds them), or make them equal.",
+        example='tags: {k8s.io/cluster-autoscaler/enabled: "true"}',
         link=("https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md"),
         severity=Severity.MEDIUM,
     ),

@@ -189,6 +189,31 @@ def test_a_family_without_a_shell_has_no_launch_hook_and_needs_the_startup_taint
     assert recorded[TEMPLATE].inputs["blockDeviceMappings"][0]["deviceName"] == "/dev/xvdb"
 
 
+def test_a_group_for_the_autoscaler_tells_it_what_its_nodes_will_have() -> None:
+    prefix = "k8s.io/cluster-autoscaler/"
+    offered = {f"{prefix}enabled": "true", f"{prefix}node-template/label/kept": "mine"}
+    nodes = make_nodes(
+        tags=offered,
+        labels={"example.com/pool": "worker", "kept": "ours"},
+        taints=("example.com/ci=yes:NoSchedule", "example.com/gpu:NoExecute"),
+    )
+    tags = {tag["key"]: tag for tag in build(nodes)[GROUP].inputs["tags"]}
+    told = {
+        key.removeprefix(f"{prefix}node-template/"): tag["value"] for key, tag in tags.items() if "template/" in key
+    }
+    assert told == {
+        "label/example.com/pool": "worker",
+        "label/kept": "mine",
+        "label/nodepools.dev/pool": "w",
+        "label/nodepools.dev/version": "v1",
+        "label/nodepools.dev/validated": "w-v1",
+        "taint/example.com/ci": "yes:NoSchedule",
+        "taint/example.com/gpu": ":NoExecute",
+    }
+    assert not tags[f"{prefix}node-template/taint/example.com/ci"]["propagateAtLaunch"], "instances have 50 tags too"
+    assert not [key for key in (tag["key"] for tag in build()[GROUP].inputs["tags"]) if key.startswith(prefix)]
+
+
 def test_the_created_role_may_finish_hooks_of_its_own_pool_and_read_one_parameter() -> None:
     recorded = build(account="123456789012")
     policy = json.loads(recorded[f"{ROLE}-join"].inputs["policy"])

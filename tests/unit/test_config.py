@@ -500,3 +500,28 @@ def test_should_wait_is_refused_with_the_line_that_says_it() -> None:
 def test_parts_that_a_family_cannot_read_are_refused() -> None:
     (line,) = problems(edited(own_parts(SCRIPT), ((*VERSION, "osFamily"), "flatcar")))
     assert "part 'mounts': Flatcar cannot read a part of type shell-script" in line
+
+
+ENABLED = {"k8s.io/cluster-autoscaler/enabled": "true"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "labels", "words"),
+    [
+        (
+            ENABLED,
+            {f"l{number}": "x" for number in range(42)},
+            "the group would have 51 tags, AWS takes 50: each label",
+        ),
+        (
+            ENABLED,
+            {"example.com/" + "a" * 63: "x", f"{'b' * 60}.example.com/" + "a" * 40: "x"},
+            "AWS takes 128: shorten",
+        ),
+    ],
+)
+def test_tags_for_the_autoscaler_that_aws_does_not_take_are_refused(tags, labels, words) -> None:
+    (line,) = problems(edited(((*POOL, "tags"), tags), ((*POOL, "labels"), labels)))
+    assert line.startswith('pools.worker.versions."7.6.1810".tags: ')
+    assert words in line
+    assert parse(edited(((*POOL, "tags"), {}), ((*POOL, "labels"), labels)))
