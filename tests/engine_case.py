@@ -62,11 +62,19 @@ class Cloud:
     def schedulable(self, pool: str, version: str) -> int:
         return sum(not node["spec"].get("unschedulable") for node in self.nodes(pool, version))
 
-    def deployment(self, name: str, pool: str, *, replicas: int, budget: dict[str, Any] | None = None) -> None:
-        """A Deployment bound to the pool's nodes, with an optional disruption budget, waited for."""
+    def deployment(
+        self,
+        name: str,
+        pool: str,
+        *,
+        replicas: int,
+        budget: dict[str, Any] | None = None,
+        selector: dict[str, str] | None = None,
+    ) -> None:
+        """A Deployment bound to the pool's nodes (or `selector`), with an optional disruption budget, waited for."""
         labels = {"app": name}
         spec = {
-            "nodeSelector": {names.POOL_LABEL: pool},
+            "nodeSelector": selector or {names.POOL_LABEL: pool},
             "containers": [{"name": "main", "image": "example.com/main:1", "resources": {"requests": {"cpu": "1"}}}],
         }
         body = {

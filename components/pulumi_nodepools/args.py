@@ -15,7 +15,15 @@ from pulumi_nodepools import names
 from pulumi_nodepools.autoscaler_tags import node_template
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, OsFamily, UserPart
 from pulumi_nodepools.cluster.access import Access
-from pulumi_nodepools.config import ClusterConfig, EksAccessConfig, KubeadmJoinConfig, PoolConfig, RootVolumeConfig
+from pulumi_nodepools.config import (
+    AdoptConfig,
+    ClusterConfig,
+    EksAccessConfig,
+    KubeadmJoinConfig,
+    PoolConfig,
+    RootVolumeConfig,
+    VersionConfig,
+)
 from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.lifecycle import State, contradictions, state_of
@@ -226,7 +234,8 @@ class BlueGreenNodePoolArgs:
     """A pool with its listed versions and the one that takes workloads. `initial` is the size of a first version.
 
     `canaries` maps versions to the number of nodes to try them on; `retired` versions are kept at 0; whatever else is
-    listed and not active stands by.
+    listed and not active stands by. `adopted` maps the version that an existing Auto Scaling group stands for to the
+    group's name: it is served from, drained, kept or emptied like any other, and never created, changed or deleted.
     """
 
     cluster: ClusterArgs
@@ -234,6 +243,7 @@ class BlueGreenNodePoolArgs:
     active: str
     versions: Mapping[str, NodeArgs]
     canaries: Mapping[str, int] = field(default_factory=dict)
+    adopted: Mapping[str, str] = field(default_factory=dict)
     retired: Sequence[str] = ()
     min_size: int
     max_size: int
@@ -247,16 +257,23 @@ class BlueGreenNodePoolArgs:
     """What `surveyed` has found; without it the component looks by itself when it is made."""
 
     def __post_init__(self) -> None:
-        listed = ", ".join(checks.shown(version) for version in self.versions) or "none"
-        if self.active not in self.versions:
+        known = (*self.versions, *self.adopted)
+        listed = ", ".join(checks.shown(version) for version in known) or "none"
+        if self.active not in known:
             raise ConfigError(f"pool {self.pool}: active {checks.shown(self.active)} is not listed; listed: {listed}")
-        unknown = sorted({*self.canaries, *self.retired} - {*self.versions})
+        unknown = sorted({*self.canaries, *self.retired} - {*known})
         if unknown:
             raise ConfigError(f"pool {self.pool}: canaries or retired name {unknown[0]}, which is not listed: {listed}")
-        for version, nodes in self.versions.items():
-            self._check_version(version, nodes)
+        twice = sorted({*self.adopted} & {*self.versions, *self.canaries})
+        if twice:
+            raise ConfigError(
+                f"pool {self.pool}: {twice[0]} is adopted and cannot be a version or canary of its own too"
+            )
+        for version in known:
+            _check(f"pool {self.pool}", checks.name, "version name", version)
+            self._check_version(version)
 
-    def _check_version(self, version: str, nodes: NodeArgs) -> None:
+    def _check_version(self, version: str) -> None:
         if version.endswith(names.CANARY_SUFFIX):
             raise ConfigError(f"pool {self.pool}: {version} ends in {names.CANARY_SUFFIX}, as canaries are called")
         if self.canaries.get(version, 1) < 1:
@@ -265,7 +282,8 @@ class BlueGreenNodePoolArgs:
             checks.require(f"pool {self.pool}", checks.name, "canary's name", names.canary_name(version))
         for key, text in contradictions(**self._asked(version)):
             raise ConfigError(f"pool {self.pool}: {key} of {version} {text}")
-        if not all(isinstance(subnet, str) for subnet in nodes.subnet_ids):
+        nodes = self.versions.get(version)
+        if nodes and not all(isinstance(subnet, str) for subnet in nodes.subnet_ids):
             raise ConfigError(
                 f"pool {self.pool}: subnet_ids must be plain text, they are looked up before anything is created; "
                 "take them from configuration or from StackReference.get_output_details"
@@ -281,7 +299,7 @@ class BlueGreenNodePoolArgs:
     @property
     def states(self) -> dict[str, State]:
         """Each listed version with the state that is asked for."""
-        return {version: state_of(**self._asked(version)) for version in self.versions}
+        return {version: state_of(**self._asked(version)) for version in (*self.versions, *self.adopted)}
 
     @classmethod
     def from_config(
@@ -298,7 +316,8 @@ class BlueGreenNodePoolArgs:
             active=config.active,
             versions={version: NodeArgs.from_config(config, version) for version in config.versions},
             canaries={name: own.canary.count for name, own in config.versions.items() if own.canary is not None},
-            retired=[name for name, own in config.versions.items() if own.retired],
+            adopted={config.adopt.version: config.adopt.auto_scaling_group} if config.adopt else {},
+            retired=[name for name, own in _switches(config).items() if own.retired],
             min_size=config.size.min,
             max_size=config.size.max,
             initial_size=config.size.initial,
@@ -307,3 +326,7 @@ class BlueGreenNodePoolArgs:
             smoke_test=config.smoke_test,
             target_group_arns=config.target_group_arns,
         )
+
+
+def _switches(config: PoolConfig) -> Mapping[str, VersionConfig | AdoptConfig]:
+    return {**config.versions, **({config.adopt.version: config.adopt} if config.adopt else {})}

@@ -23,6 +23,7 @@ from pulumi_nodepools.hooks.version_lock import VersionLock
 from pulumi_nodepools.lifecycle import State, require_possible
 from pulumi_nodepools.node_pool import NodePool
 from pulumi_nodepools.survey import survey
+from pulumi_nodepools.version_groups import VersionGroups
 from pulumi_nodepools.version_spec import spec
 
 TOKEN = "nodepools:aws:BlueGreenNodePool"  # noqa: S105 - a type token
@@ -33,11 +34,12 @@ _SCHEMA = 1
 class BlueGreenNodePool(pulumi.ComponentResource):
     """One pool. Before anything is registered it looks at cluster and account, in previews too."""
 
-    active: NodePool
+    active: NodePool | None
+    """None while an adopted group is active."""
     pools: dict[str, NodePool]
     """Every listed version with its full groups: the active one, those that stand by, the retired ones."""
     canaries: dict[str, NodePool]
-    hook: DrainHook
+    hook: DrainHook | None
     gate: ReadinessGate
     cutover: Cutover
     smoke_test: local.Command | None
@@ -49,29 +51,37 @@ class BlueGreenNodePool(pulumi.ComponentResource):
         args = surveyed(args)
         assert args.found is not None
         self._found = args.found
-        known = {"cluster": args.cluster.name, "pool": args.pool, "active": args.active, "versions": [*args.versions]}
+        known = {"cluster": args.cluster.name, "pool": args.pool, "active": args.active, "versions": [*args.states]}
         super().__init__(TOKEN, name, known, opts)
         self._args = args
         self._states = args.states
         self.pools, self.canaries, hooks = {}, {}, {}
         for version, state in self._states.items():
+            if version in args.adopted:
+                continue
             lock = self._create_lock(version)
             if state == "canary":
                 self.canaries[version] = self._create_canary(version, lock)
             else:
                 self.pools[version] = self._create_nodes(version, lock, self._size(state))
                 hooks[version] = self._create_hook(self.pools[version], version)
-        self.active, self.hook = self.pools[args.active], hooks[args.active]
-        self.gate = self._create_gate(self.active, args.active, f"{args.pool}-gate", self.hook)
+        self.active, self.hook = self.pools.get(args.active), hooks.get(args.active)
+        self._served = self._serving_groups()
+        self.gate = self._create_gate(self._served, args.active, f"{args.pool}-gate", self.hook)
         self.smoke_test = self._create_smoke_test()
         self.cutover = self._create_cutover()
-        self.group_names = self.active.group_names
-        wanted = [group.desired_capacity for group in self.active.groups]
-        self.nodes = pulumi.Output.all(*wanted).apply(lambda counts: sum(int(count or 0) for count in counts))
+        self.group_names = self._served.names
+        self.nodes = self._served.nodes
         self.register_outputs({"activeVersion": args.active, "groupNames": self.group_names, "nodes": self.nodes})
 
     def _named(self, version: str, suffix: str) -> str:
         return f"{names.logical_name(self._args.pool, version)}-{suffix}"
+
+    def _serving_groups(self) -> VersionGroups:
+        args = self._args
+        if self.active is not None:
+            return VersionGroups.made(self.active)
+        return VersionGroups.seen(self._found.existing[args.active], args.group_depends_on)
 
     def _size(self, state: State) -> SizeArgs:
         """Of full groups. Those not active exist and keep their sizes; were one made anew, it would be empty."""
@@ -115,10 +125,10 @@ class BlueGreenNodePool(pulumi.ComponentResource):
         size = SizeArgs(min=count, max=count, desired=count)
         nodes = self._create_nodes(version, lock, size, canary=True)
         hook = self._create_hook(nodes, called)
-        self._create_gate(nodes, called, self._named(called, "gate"), hook, canary=True)
+        self._create_gate(VersionGroups.made(nodes), called, self._named(called, "gate"), hook, canary=True)
         return nodes
 
-    def _place(self, nodes: NodePool) -> dict[str, Any]:
+    def _place(self, groups: VersionGroups) -> dict[str, Any]:
         """Where a hook works, written down while it is known to be right."""
         cluster = self._args.cluster
         return {
@@ -129,13 +139,13 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "region": cluster.region,
             "access": cluster.access.to_props(),
             "pool": self._args.pool,
-            "groups": [{"name": group.name, "arn": group.arn} for group in nodes.groups],
+            "groups": groups.refs,
         }
 
     def _create_hook(self, nodes: NodePool, version: str) -> DrainHook:
         name = self._named(version, "drain")
         props = {
-            **self._place(nodes),
+            **self._place(VersionGroups.made(nodes)),
             "version": version,
             "drain": self._args.drain.to_props(),
             "urn": child_urn(self, f"{_DYNAMIC}DrainHook", name),
@@ -143,24 +153,25 @@ class BlueGreenNodePool(pulumi.ComponentResource):
         return DrainHook(name, props, pulumi.ResourceOptions(parent=self, depends_on=list(nodes.groups)))
 
     def _create_gate(
-        self, nodes: NodePool, version: str, name: str, hook: DrainHook, *, canary: bool = False
+        self, groups: VersionGroups, version: str, name: str, hook: DrainHook | None, *, canary: bool = False
     ) -> ReadinessGate:
         args = self._args
-        wanted = args.versions[version.removesuffix(names.CANARY_SUFFIX)]
+        wanted = args.versions.get(version.removesuffix(names.CANARY_SUFFIX))
         props = {
-            **self._place(nodes),
+            **self._place(groups),
             "active": version,
-            "kernelArguments": list(wanted.kernel_arguments),
-            "minimumKernelVersion": wanted.minimum_kernel or "",
+            "kernelArguments": list(wanted.kernel_arguments) if wanted else [],
+            "minimumKernelVersion": (wanted.minimum_kernel if wanted else None) or "",
             "timeout": args.gate.timeout,
             "consecutive": args.gate.consecutive,
             "interval": args.gate.interval,
             "canary": canary,
-            "limits": nodes.limits,
+            "adopted": version in args.adopted,
+            "limits": groups.limits,
             "pending": "" if canary else self._found.pending,
             "urn": child_urn(self, f"{_DYNAMIC}ReadinessGate", name),
         }
-        before = [*nodes.groups, hook]
+        before = [*groups.resources, *([hook] if hook else [])]
         return ReadinessGate(name, props, pulumi.ResourceOptions(parent=self, depends_on=before))
 
     def _create_smoke_test(self) -> local.Command | None:
@@ -183,13 +194,13 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             {
                 "version": version,
                 "state": self._states[version],
-                "groups": [{"name": view.name, "arn": view.arn} for view in self._found.existing[version]],
+                "groups": VersionGroups.seen(self._found.existing[version]).refs,
             }
-            for version in sorted(self.pools)
+            for version in sorted({*self.pools, *args.adopted})
             if version != args.active
         ]
         props = {
-            **self._place(self.active),
+            **self._place(self._served),
             "active": args.active,
             "proved": self.gate.active,
             "generation": self.gate.generation,
@@ -223,6 +234,7 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
             join=cluster.join,
             canaries=args.canaries,
             drain=args.drain,
+            adopted=args.adopted,
         )
         require_possible(args.pool, args.states, found.existing)
         size_for(args, found.live_size)

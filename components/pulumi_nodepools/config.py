@@ -226,7 +226,6 @@ class CanaryConfig(Model):
 
 
 _NO_SOAK = "leave soak out, watch a tainted pool of the new version by hand, then make the version active here"
-_NO_ADOPT = "create the pool here beside the existing group, then drain the old nodes with kubectl"
 
 
 class VersionConfig(NodeConfig):
@@ -281,10 +280,20 @@ class StartupValidatorConfig(Model):
     )
 
 
+class AdoptConfig(Model):
+    """A group that exists already and is made somewhere else: the pool's first version."""
+
+    auto_scaling_group: Annotated[Text, Field(min_length=1, max_length=255)] = Field(
+        description="the name of the existing Auto Scaling group"
+    )
+    version: VersionName = "adopted"
+    retired: Switch = False
+
+
 class PoolConfig(NodeConfig):
     active: VersionName = Field(description="the version that takes workloads, in quotes")
     size: SizeConfig = Field(description="{min: 3, max: 20, initial: 14}")
-    versions: Annotated[dict[VersionName, VersionConfig], BeforeValidator(_some)] = Field(
+    versions: dict[VersionName, VersionConfig] = Field(
         description='a map of versions, such as {"7.7.1908": {imageId: ami-..., osFamily: el7}}'
     )
     target_group_arns: tuple[Annotated[Text, AfterValidator(checks.target_group)], ...] = ()
@@ -293,7 +302,7 @@ class PoolConfig(NodeConfig):
     soak: Annotated[SoakConfig | None, BeforeValidator(_missing("soak", _NO_SOAK))] = None
     smoke_test: Annotated[Text, Field(min_length=1)] | None = None
     startup_validator: StartupValidatorConfig | None = None
-    adopt: Annotated[Any, BeforeValidator(_missing("adopt", _NO_ADOPT))] = None
+    adopt: AdoptConfig | None = None
 
     @model_validator(mode="after")
     def _judge_parts(self) -> Self:

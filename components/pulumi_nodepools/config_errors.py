@@ -152,7 +152,7 @@ def rules_between(raw: Mapping[str, Any]) -> list[Problem]:
 def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any]) -> Iterator[Problem]:
     versions = _map(pool.get("versions"))
     at = ("pools", name)
-    yield from _version_rules(at, pool.get("active"), versions)
+    yield from _version_rules(at, pool.get("active"), versions, _map(pool.get("adopt")))
     yield from _size_rules((*at, "size"), _map(pool.get("size")))
     yield from _total_timeout((*at, "drain"), _map(pool.get("drain")))
     yield from _force((*at, "drain"), _map(pool.get("drain")))
@@ -171,13 +171,21 @@ def _pool_rules(cluster: Mapping[Any, Any], name: object, pool: Mapping[Any, Any
             yield path(here), str(error)
 
 
-def _version_rules(at: Sequence[object], active: object, versions: Mapping[Any, Any]) -> Iterator[Problem]:
+def _version_rules(
+    at: Sequence[object], active: object, versions: Mapping[Any, Any], adopt: Mapping[Any, Any]
+) -> Iterator[Problem]:
+    adopted = {adopt.get("version", "adopted"): adopt} if adopt else {}
+    if not versions and not adopted:
+        yield path((*at, "versions")), "is empty; list at least one"
+    for version in adopted.keys() & versions.keys():
+        yield path((*at, "adopt", "version")), f"{checks.shown(version)} is listed under versions too; rename one"
+    versions = {**adopted, **versions}
     if _is_name(active) and versions and active not in versions:
         listed = ", ".join(checks.shown(str(version)) for version in versions)
         text = f"{checks.shown(active)} is not listed under versions; listed: {listed}"
         yield path((*at, "active")), f"{text}; add it there, or set active to one of these"
     for version, own in versions.items():
-        here = (*at, "versions", version)
+        here = (*at, "adopt") if version in adopted else (*at, "versions", version)
         if str(version).endswith(names.CANARY_SUFFIX):
             yield path(here), f"ends in {names.CANARY_SUFFIX}, as the canaries of versions are called; rename it"
         wanted = _map(own)

@@ -6,7 +6,7 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import all_records
 from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.errors import ApiError, ConfigError
-from pulumi_nodepools.hooks.members import labelled
+from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
 
 UNMANAGED = "unmanaged"
@@ -35,7 +35,7 @@ class Chosen:
 
     def matches(self, node: NodeView) -> bool:
         """Whether the node is meant."""
-        return labelled(node.labels, self.pool, self.version) if self.pool else node.name in self.names
+        return Membership(self.pool, self.version).includes(node) if self.pool else node.name in self.names
 
 
 def select(client: Client, selection: Selection) -> Chosen:

@@ -3,7 +3,7 @@
 Only reads. It runs in every preview, so that a missing right or a full subnet is known before anything is changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pulumi_nodepools import join_token
@@ -55,11 +55,12 @@ def survey(
     join: KubeadmJoin | EksJoin | None = None,
     canaries: Mapping[str, int] | None = None,
     drain: DrainSettings | None = None,
+    adopted: Mapping[str, str] | None = None,
 ) -> Survey:
     """Look, and raise one clear error for what would stop the pool.
 
     `subnet_ids` are those of each listed version, `initial` counts when no version serves yet, `canaries` are the
-    sizes of canaries by version.
+    sizes of canaries and `adopted` the groups of adopted versions, by version.
     """
     session = Session(region, access.profile, access.role_arn)
     account = session.account()
@@ -69,6 +70,8 @@ def survey(
     zones, free = subnets.describe(session, sorted({one for listed in subnet_ids.values() for one in listed}))
     known = sorted(set(zones.values()))
     existing = {version: _groups(session, cluster, pool, version, known) for version in subnet_ids}
+    existing |= {version: _adopted(session, pool, name) for version, name in (adopted or {}).items()}
+    _require_adopted_listed(record, cluster, existing)
     live_size = _live_size(session, cluster, record, known)
     token = join_token.check(session, client, join) if isinstance(join, KubeadmJoin) else None
     added = {} if existing[active] else {active: live_size if live_size is not None else initial}
@@ -103,6 +106,31 @@ def _candidates(cluster: str, pool: str, version: str, zones: Sequence[str]) -> 
 def _groups(session: Session, cluster: str, pool: str, version: str, zones: Sequence[str]) -> tuple[GroupView, ...]:
     found = groups.describe(session, _candidates(cluster, pool, version, zones))
     return tuple(found[name] for name in sorted(found))
+
+
+def _adopted(session: Session, pool: str, name: str) -> tuple[GroupView, ...]:
+    found = groups.describe(session, [name])
+    if not found:
+        raise ConfigError(
+            f"pools.{pool}.adopt.autoScalingGroup: there is no Auto Scaling group {name} in region {session.region}; "
+            "correct the name, the region or the AWS profile, or remove adopt. Nothing was changed"
+        )
+    return tuple(found.values())
+
+
+def _require_adopted_listed(record: Record, cluster: str, listed: Collection[str]) -> None:
+    """An adopted version has no hook that would drain it once it is not listed: only the cutover does."""
+    groups_of = {name: record.serving for name in record.serving_groups if record.serving}
+    if record.pending:
+        groups_of |= {name: was.version for name, was in record.frozen.items()}
+    for name, version in groups_of.items():
+        foreign = not name.startswith(group_name(cluster, record.pool, version or ""))
+        if foreign and version not in listed:
+            raise ConfigError(
+                f"pool {record.pool}: version {version}, the adopted group {name}, is no longer listed but its nodes "
+                "are not drained. Keep adopt while another version is made active (`pulumi up` drains it), then "
+                "remove it. Nothing was changed"
+            )
 
 
 def _live_size(session: Session, cluster: str, record: Record, zones: Sequence[str]) -> int | None:

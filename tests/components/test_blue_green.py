@@ -165,6 +165,7 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "initial": 14,
             "canaries": {},
             "drain": DrainSettings(),
+            "adopted": {},
         }
     ]
 
@@ -286,6 +287,7 @@ def test_outputs_of_the_pool(surveyed) -> None:
     ("changes", "words"),
     [
         ({"active": "9"}, 'active "9" is not listed; listed: "7.7.1908"'),
+        ({"adopted": {"7.7.1908": "group"}}, "7.7.1908 is adopted and cannot be"),
         ({"canaries": {"7.7.1908": 1}}, "canary of 7.7.1908 stands on the active version"),
         ({"retired": ["7.7.1908"]}, "retired of 7.7.1908 stands on the active version"),
         ({"retired": ["7.8"]}, "name 7.8, which is not listed"),

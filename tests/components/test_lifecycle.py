@@ -124,3 +124,28 @@ def test_outputs_know_every_version(surveyed) -> None:
     assert (sorted(pool.pools), sorted(pool.canaries)) == ([RETIRED, STANDBY, ACTIVE], [CANARY])
     assert pool.active is pool.pools[ACTIVE]
     assert pool.group_names == [f"prod-worker-{ACTIVE}"]
+
+
+def test_an_adopted_group_is_nothing_but_a_lookup(surveyed) -> None:
+    surveyed(existing=["adopted"])
+    args = make_pool(active="adopted", versions={}, adopted={"adopted": "legacy-workers"})
+    recorded = run(lambda: BlueGreenNodePool("worker", args))
+    assert {one.name for one in recorded.registered} == {"worker", GATE, CUTOVER}
+    gate = recorded[GATE].inputs
+    assert (gate["adopted"], gate["active"]) == (True, "adopted")
+    assert (
+        recorded[CUTOVER].inputs["groups"]
+        == gate["groups"]
+        == [{"name": "prod-worker-adopted", "arn": "arn:aws:autoscaling:::prod-worker-adopted"}]
+    )
+    assert recorded.result.active is None
+    assert recorded.result.group_names == ["prod-worker-adopted"]
+
+
+def test_an_adopted_group_stands_by_like_any_other_version(surveyed) -> None:
+    surveyed(live=14, existing=["adopted"])
+    args = make_pool(adopted={"adopted": "legacy-workers"}, retired=["adopted"])
+    recorded = run(lambda: BlueGreenNodePool("worker", args))
+    (other,) = recorded[CUTOVER].inputs["others"]
+    assert (other["version"], other["state"]) == ("adopted", "retired")
+    assert not [one.name for one in recorded.registered if "adopted" in one.name]

@@ -3,6 +3,7 @@
 import json
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -103,6 +104,23 @@ def test_example_of_a_pool_in_another_stack(surveyed) -> None:
     recorded = run_program(ROOT / "docs/examples/imported_pool/__main__.py", config)
     assert recorded["batch-7.7.1908-drain"].dependencies == {"batch-7.7.1908-group"}
     assert recorded["batch-7.7.1908-drain"].inputs["access"]["kind"] == "eks"
+
+
+def test_example_of_a_hook_in_front_of_a_managed_node_group(monkeypatch) -> None:
+    cluster = SimpleNamespace(cluster_uid="uid-of-kube-system")
+    monkeypatch.setattr("pulumi_nodepools.cluster.client.Client.connect", lambda _access: cluster)
+    config = {
+        "nodepools:cluster": "prod",
+        "nodepools:nodeRoleArn": "arn:aws:iam::123456789012:role/nodes",
+        "nodepools:subnetIds": list(SUBNETS),
+        "aws:region": "us-west-2",
+    }
+    recorded = run_program(ROOT / "docs/examples/node_group/__main__.py", config)
+    hook = recorded["batch-drain"]
+    assert hook.dependencies == {"batch"}
+    assert hook.property_dependencies["selector"] == {"batch"}, "a replaced group replaces its hook"
+    assert (hook.inputs["clusterUid"], hook.inputs["groups"]) == ("uid-of-kube-system", [])
+    assert hook.inputs["urn"] == hook.urn
 
 
 def test_example_of_a_node_pool_alone() -> None:

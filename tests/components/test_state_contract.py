@@ -35,12 +35,12 @@ def test_types_and_logical_names(surveyed) -> None:
 
 def test_names_of_a_canary(surveyed) -> None:
     surveyed(existing=["7.7.1908"])
-    args = make_pool(versions={"7.7.1908": make_nodes(), "7.8": make_nodes()}, canaries={"7.8": 1})
+    args = make_pool(versions={"7.7.1908": make_nodes(), "7.8.2": make_nodes()}, canaries={"7.8.2": 1})
     recorded = run(lambda: BlueGreenNodePool("worker", args))
-    named = {one.name for one in recorded.registered if one.name.startswith("worker-7.8")}
+    named = {one.name for one in recorded.registered if one.name.startswith("worker-7.8.2")}
     parts = ("", "-role", "-role-join", "-role-0", "-profile", "-template", "-group", "-drain", "-gate")
-    assert named == {"worker-7.8-lock", *(f"worker-7.8-canary{part}" for part in parts)}
-    assert recorded["worker-7.8-canary-group"].inputs["name"] == "prod-worker-7.8-canary"
+    assert named == {"worker-7.8.2-lock", *(f"worker-7.8.2-canary{part}" for part in parts)}
+    assert recorded["worker-7.8.2-canary-group"].inputs["name"] == "prod-worker-7.8.2-canary"
 
 
 def test_tokens_of_components() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from pulumi_nodepools.cluster.record import PoolRecord
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud
+from tests.e2e.record import uninterrupted
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 CANARY = f"{NEW}-canary"
@@ -52,33 +53,34 @@ def test_a_version_is_tried_promoted_rolled_back_promoted_again_retired_and_remo
     project.up("--skip-preview").expect()
     cloud.deployment("web", "life", replicas=2, budget={"maxUnavailable": 1})
     try:
-        _up(project, _both(OLD, new=NEW_SPEC | {"canary": {"count": 1}}))
-        (node,) = cloud.nodes("life", CANARY)
-        assert {"key": "nodepools.dev/canary", "value": NEW, "effect": "NoSchedule"}.items() <= next(
-            taint for taint in node["spec"]["taints"] if taint["key"] == "nodepools.dev/canary"
-        ).items()
-        _serving(cloud, "life", OLD)
+        with uninterrupted(cloud, "life", "lifecycle"):
+            _up(project, _both(OLD, new=NEW_SPEC | {"canary": {"count": 1}}))
+            (node,) = cloud.nodes("life", CANARY)
+            assert {"key": "nodepools.dev/canary", "value": NEW, "effect": "NoSchedule"}.items() <= next(
+                taint for taint in node["spec"]["taints"] if taint["key"] == "nodepools.dev/canary"
+            ).items()
+            _serving(cloud, "life", OLD)
 
-        _up(project, _both(NEW))
-        assert set(cloud.groups("life")) == {OLD, NEW}, "the canary's group is gone"
-        _serving(cloud, "life", NEW)
-        _standing(cloud, "life", OLD)
+            _up(project, _both(NEW))
+            assert set(cloud.groups("life")) == {OLD, NEW}, "the canary's group is gone"
+            _serving(cloud, "life", NEW)
+            _standing(cloud, "life", OLD)
 
-        _up(project, _both(OLD))
-        _serving(cloud, "life", OLD)
-        _standing(cloud, "life", NEW)
+            _up(project, _both(OLD))
+            _serving(cloud, "life", OLD)
+            _standing(cloud, "life", NEW)
 
-        _up(project, _both(NEW))
-        _serving(cloud, "life", NEW)
-        _standing(cloud, "life", OLD)
+            _up(project, _both(NEW))
+            _serving(cloud, "life", NEW)
+            _standing(cloud, "life", OLD)
 
-        _up(project, _both(NEW, old=OLD_SPEC | {"retired": True}))
-        cloud.until(lambda: not cloud.nodes("life", OLD))
-        assert cloud.groups("life")[OLD]["DesiredCapacity"] == 0
-        _serving(cloud, "life", NEW)
+            _up(project, _both(NEW, old=OLD_SPEC | {"retired": True}))
+            cloud.until(lambda: not cloud.nodes("life", OLD))
+            assert cloud.groups("life")[OLD]["DesiredCapacity"] == 0
+            _serving(cloud, "life", NEW)
 
-        _up(project, versions("life", NEW, **{NEW: NEW_SPEC}))
-        assert set(cloud.groups("life")) == {NEW}
-        _serving(cloud, "life", NEW)
+            _up(project, versions("life", NEW, **{NEW: NEW_SPEC}))
+            assert set(cloud.groups("life")) == {NEW}
+            _serving(cloud, "life", NEW)
     finally:
         cloud.remove("web")

@@ -256,7 +256,8 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*VERSION, "retired"), True, "retired: stands on the active version; make another one active first"),
     # what is not there yet
     ((*POOL, "soak"), {"duration": "72h"}, "pools.worker.soak: soak is not there yet; for now: leave soak out"),
-    ((*POOL, "adopt"), "asg", "pools.worker.adopt: adopt is not there yet; for now: create the pool here"),
+    ((*POOL, "adopt"), {}, "pools.worker.adopt.autoScalingGroup: missing; write the name of the existing"),
+    ((*POOL, "adopt"), {"autoScalingGroup": "g", "version": "7.6.1810"}, "is listed under versions too; rename one"),
 ]
 
 
@@ -281,6 +282,15 @@ def test_versions_of_every_state_are_accepted() -> None:
     assert pool.versions["canary"].canary is not None
     assert pool.versions["canary"].canary.count == 2
     assert [name for name, own in pool.versions.items() if own.retired] == ["retired"]
+
+
+def test_an_existing_group_is_a_version_of_the_pool() -> None:
+    adopt = {"autoScalingGroup": "legacy-workers"}
+    pool = parse(edited(((*POOL, "adopt"), adopt), ((*POOL, "versions"), {}), ((*POOL, "active"), "adopted"))).pools
+    assert pool["worker"].adopt is not None
+    assert (pool["worker"].adopt.auto_scaling_group, pool["worker"].adopt.version) == ("legacy-workers", "adopted")
+    (found,) = problems(edited(((*POOL, "adopt"), adopt | {"retired": True}), ((*POOL, "active"), "adopted")))
+    assert found.startswith("pools.worker.adopt.retired: stands on the active version")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from pulumi_nodepools import survey as survey_module
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 from pulumi_nodepools.cluster.access import Access
-from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.cluster.record import Frozen, PoolRecord
 from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
 from pulumi_nodepools.join_token import Finding
 from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
@@ -102,3 +102,25 @@ def test_an_ended_join_token_stops_what_would_add_nodes_and_warns_otherwise(clus
         "pool worker: the join token abcdef has ended",
     )
     assert _survey(subnets, join=EksJoin()).warnings == ()
+
+
+def test_an_adopted_group_is_looked_up_by_its_name(cluster, make_group):  # noqa: F811
+    subnets = make_group("legacy-workers", desired=3)
+    found = _survey(subnets, active="adopted", adopted={"adopted": "legacy-workers"}, initial=14)
+    assert [view.name for view in found.existing["adopted"]] == ["legacy-workers"]
+    with pytest.raises(
+        ConfigError, match=r"pools\.worker\.adopt\.autoScalingGroup: there is no Auto Scaling group nobody"
+    ):
+        _survey(subnets, active="adopted", adopted={"adopted": "nobody"})
+
+
+@pytest.mark.parametrize("left", [{"serving": "adopted", "serving_groups": ("legacy-workers",)}, {"pending": "v2"}])
+def test_an_adopted_version_may_not_vanish_from_the_list_before_it_is_drained(cluster, make_group, left):  # noqa: F811
+    subnets = make_group("legacy-workers")
+    frozen = {"legacy-workers": Frozen("arn", "adopted", 1, 5, 2, ("Launch",))}
+    PoolRecord(cluster, "worker").update(lambda now: replace(now, frozen=frozen, **left))
+    with pytest.raises(ConfigError, match="adopted, the adopted group legacy-workers, is no longer listed"):
+        _survey(subnets)
+    _survey(subnets, adopted={"adopted": "legacy-workers"})
+    PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1", serving_groups=(), pending=""))
+    _survey(subnets)  # drained: it may go

@@ -5,7 +5,7 @@ run when the engine deletes them. How one version is drained is draining.py's.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from pulumi_nodepools.errors import CapacityError, ConfigError, GateError
 from pulumi_nodepools.hooks import freezing
 from pulumi_nodepools.hooks.draining import Drain
 from pulumi_nodepools.hooks.evidence import is_ready
-from pulumi_nodepools.hooks.members import labelled
+from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import GroupRef, Place, PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
@@ -111,33 +111,33 @@ class _Cutover:
 
     def _serve(self) -> None:
         """From here on the others are the ones that may be drained. Refused while it would cost ready nodes."""
-        props, before = self.place.props, self.record.load().serving
-        if before not in {None, props.version}:
-            ready, had = self._usable(props.version), self._usable(str(before))
+        props, before = self.place.props, self.record.load()
+        names = [group.name for group in props.groups]
+        if before.serving not in {None, props.version}:
+            ready, had = self._usable(props.version, names), self._usable(before.serving, before.serving_groups)
             if ready < had:
                 raise CapacityError(
-                    f"{props.title} has {ready} ready and schedulable nodes, {props.pool} {before}, which serves, has "
-                    f"{had}: capacity would fall. Nothing was drained. Run `pulumi up` again: the gate brings it to as "
-                    "many nodes first"
+                    f"{props.title} has {ready} ready and schedulable nodes, {props.pool} {before.serving}, which "
+                    f"serves, has {had}: capacity would fall. Nothing was drained. Run `pulumi up` again: the gate "
+                    "brings it to as many nodes first"
                 )
-        names = tuple(group.name for group in props.groups)
         self.record.update(
             lambda now: replace(
                 now,
                 serving=props.version,
-                serving_groups=names,
+                serving_groups=tuple(names),
                 pending=props.version,
                 phase=f"cutover {props.version}",
             )
         )
         self.engine.info(props.urn, f"{props.title} serves now")
 
-    def _usable(self, version: str) -> int:
-        pool = self.place.props.pool
+    def _usable(self, version: str, names: Sequence[str]) -> int:
+        member = Membership.of(self.place.props.pool, version, groups.describe(self.session, names).values())
         return sum(
             is_ready(node) and not node["spec"].get("unschedulable")
             for node in list_nodes(self.place.client)
-            if labelled(node["metadata"].get("labels") or {}, pool, version)
+            if member.includes_raw(node)
         )
 
     def _stand_down(self, other: Other) -> None:

@@ -15,12 +15,12 @@ from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.drainer import drain
 from pulumi_nodepools.cluster.lease import LeaseHolder
-from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, Progress, WorldView
 from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.evidence import instance_of
-from pulumi_nodepools.hooks.members import Members, candidates, labelled, resolve
+from pulumi_nodepools.hooks.members import Members, Membership, resolve
 from pulumi_nodepools.hooks.place import Place, PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
@@ -116,7 +116,8 @@ class Drain:
         found = self._describe()
         self.views = list(found.values())
         missing = [group.name for group in props.groups if group.name not in found]
-        nodes = candidates(self.views, list_nodes(self.place.client), props.pool, props.version)
+        member = replace(Membership.of(props.pool, props.version, self.views), selector=props.selector)
+        nodes = [node for node in list_nodes(self.place.client) if member.includes_raw(node)]
         ids = {instance.id for view in self.views for instance in view.instances} | {
             instance_of(node) for node in nodes
         }
@@ -140,10 +141,8 @@ class Drain:
 
     def _ours(self, node: NodeView) -> bool:
         props = self.place.props
-        if node.name in self.members.dead:
-            return False
-        instance = node.provider_id.rsplit("/", 1)[-1] if node.provider_id else ""
-        return labelled(node.labels, props.pool, props.version) or instance in self.members.instances
+        member = Membership(props.pool, props.version, self.members.instances, props.selector)
+        return node.name not in self.members.dead and member.includes(node)
 
     def _instance(self, node: NodeView) -> str:
         """EC2's state of the instance behind a node; empty without a provider ID."""
@@ -155,14 +154,22 @@ class Drain:
         if self.watch.gone:
             raise HeldError(self.watch.gone)
         self.lease.check()
-        serving = self.record.load().serving
+        record = self.record.load()
+        serving = record.serving
         guards.refuse_serving(props.pool, props.version, serving)
-        guards.require_count(world, self._ours, self.settings, props.pool, serving)
+        guards.require_count(world, self._ours, self.settings, self._serving(record))
         guards.require_room(world, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
         if not self.frozen:
             preflight.refuse(preflight.judge(world, self._ours, self.settings), props.title)
             self._freeze(serving)
             self.frozen = True
+
+    def _serving(self, record: Record) -> Membership | None:
+        if record.serving is None:
+            return None
+        session = self.place.session
+        views = groups.describe(session, record.serving_groups).values() if session else ()
+        return Membership.of(record.pool, record.serving, views)
 
     def _freeze(self, serving: str | None) -> None:
         props, session = self.place.props, self.place.session

@@ -26,6 +26,8 @@ class Wanted:
     version: str
     minimum_kernel: str = ""
     kernel_arguments: tuple[str, ...] = ()
+    adopted: bool = False
+    """Its nodes were not made here: nothing has validated them."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _node_lacks(node: Mapping[str, Any] | None, pods: Sequence[Any], want: Wante
 
 def _proof_lacks(node: Mapping[str, Any], want: Wanted) -> Iterable[str]:
     labels = node["metadata"].get("labels") or {}
-    if labels.get(VALIDATED_LABEL) != validated_value(want.pool, want.version):
+    if not want.adopted and labels.get(VALIDATED_LABEL) != validated_value(want.pool, want.version):
         arguments = f" of {' '.join(want.kernel_arguments)}" if want.kernel_arguments else ""
         yield f"no proof{arguments}: label {VALIDATED_LABEL} is {labels.get(VALIDATED_LABEL) or 'missing'}"
     kernel = node.get("status", {}).get("nodeInfo", {}).get("kernelVersion") or "unknown"

@@ -20,14 +20,13 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import uncordon
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.errors import ApiError, AwsError, ClusterUnreachableError, ConfigError, GateError, HeldError
 from pulumi_nodepools.hooks import freezing
 from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge, top_up
+from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
-from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
 
 _NAMED = 10
 """Instances named in an error; the rest is counted."""
@@ -58,6 +57,7 @@ class GateProps:
             place.version,
             str(props.get("minimumKernelVersion") or ""),
             tuple(props.get("kernelArguments") or ()),
+            adopted=bool(props.get("adopted")),
         )
         return cls(
             place,
@@ -131,15 +131,13 @@ class _Gate:
             # Launches that failed before this retry were judged by the run before it.
             self.known = {failed.activity for name in self.names for failed in groups.activities(self.session, name)}
         thawed = freezing.thaw(self.session, self.record, place.version, self.gate.limits)
-        freed = uncordon(self.client, self._member, place.owner)
+        views = groups.describe(self.session, self.names).values()
+        member = Membership.of(place.pool, place.version, views)
+        freed = uncordon(self.client, member.includes, place.owner)
         if thawed or freed:
             self.engine.info(
                 place.urn, f"{place.title}: groups {', '.join(thawed) or 'none'} thawed, {len(freed)} nodes uncordoned"
             )
-
-    def _member(self, node: NodeView) -> bool:
-        place = self.gate.place
-        return node.labels.get(POOL_LABEL) == place.pool and node.labels.get(VERSION_LABEL) == place.version
 
     def _look(self) -> Verdict:
         views = self._topped_up(self._views())

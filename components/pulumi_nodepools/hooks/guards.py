@@ -14,7 +14,7 @@ from pulumi_nodepools.drain.classify import classify
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, Resources, WorldView
 from pulumi_nodepools.drain.placement import fits
 from pulumi_nodepools.errors import CapacityError
-from pulumi_nodepools.hooks.members import labelled
+from pulumi_nodepools.hooks.members import Membership
 
 _NAMED = 5
 
@@ -30,7 +30,7 @@ def refuse_serving(pool: str, version: str, serving: str | None) -> None:
 
 
 def require_count(
-    world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings, pool: str, serving: str | None
+    world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings, serving: Membership | None
 ) -> None:
     """The serving version must have as many ready, schedulable nodes as the one that goes has nodes.
 
@@ -39,12 +39,12 @@ def require_count(
     leaving = [node for node in world.nodes if blue(node)]
     if serving is None or not _carries(world, leaving, settings):
         return
-    ready = sum(usable(node) and labelled(node.labels, pool, serving) for node in world.nodes)
+    ready = sum(usable(node) and serving.includes(node) for node in world.nodes)
     if ready < len(leaving):
         raise CapacityError(
-            f"{pool} {serving}, the version that serves, has {ready} ready and schedulable nodes, but {len(leaving)} "
-            "nodes are to be drained: capacity would fall below what it was. No node was touched now. Bring "
-            f"{serving} to {len(leaving)} ready nodes and run `pulumi up` again"
+            f"{serving.pool} {serving.version}, the version that serves, has {ready} ready and schedulable nodes, "
+            f"but {len(leaving)} nodes are to be drained: capacity would fall below what it was. No node was touched "
+            f"now. Bring {serving.version} to {len(leaving)} ready nodes and run `pulumi up` again"
         )
 
 

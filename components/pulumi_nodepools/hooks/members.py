@@ -1,10 +1,11 @@
 """Pure: which nodes a version's groups stand for, and what does not add up before a drain may trust that list."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pulumi_nodepools.aws.groups import GONE_STATES, GroupView
+from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.hooks.evidence import instance_of, is_ready
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
 
@@ -19,19 +20,36 @@ class Members:
     doubts: tuple[str, ...]
 
 
-def labelled(labels: Mapping[str, str], pool: str, version: str) -> bool:
-    """Whether a node's labels say that it belongs to the version."""
-    return labels.get(POOL_LABEL) == pool and labels.get(VERSION_LABEL) == version
+@dataclass(frozen=True)
+class Membership:
+    """Who belongs to a version: by its labels, or, as in a group that was adopted, by being an instance of its groups.
 
+    With a `selector` its labels count in place of pool and version.
+    """
 
-def candidates(views: Iterable[GroupView], nodes: Sequence[Mapping[str, Any]], pool: str, version: str) -> list[Any]:
-    """Nodes that are the version's by label, or by being an instance of one of its groups."""
-    ids = {instance.id for view in views for instance in view.instances}
-    return [
-        node
-        for node in nodes
-        if labelled(node["metadata"].get("labels") or {}, pool, version) or instance_of(node) in ids
-    ]
+    pool: str
+    version: str
+    instances: frozenset[str] = frozenset()
+    selector: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pool: str, version: str, views: Iterable[GroupView]) -> "Membership":
+        """With the instances that the groups have now."""
+        return cls(pool, version, frozenset(instance.id for view in views for instance in view.instances))
+
+    def includes(self, node: NodeView) -> bool:
+        """Whether a node, as the drain sees it, belongs to the version."""
+        instance = node.provider_id.rsplit("/", 1)[-1] if node.provider_id else ""
+        return self._labelled(node.labels) or instance in self.instances
+
+    def includes_raw(self, node: Mapping[str, Any]) -> bool:
+        """The same of a node as the API server gives it."""
+        labels = node["metadata"].get("labels") or {}
+        return self._labelled(labels) or instance_of(node) in self.instances
+
+    def _labelled(self, labels: Mapping[str, str]) -> bool:
+        wanted = self.selector or {POOL_LABEL: self.pool, VERSION_LABEL: self.version}
+        return wanted.items() <= labels.items()
 
 
 def resolve(

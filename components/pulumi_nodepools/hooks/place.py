@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -37,6 +37,8 @@ class PlaceProps:
     version: str
     groups: tuple[GroupRef, ...]
     urn: str
+    selector: Mapping[str, str] = field(default_factory=dict)
+    """Labels that all nodes have, in place of those that this library puts on its own."""
 
     @classmethod
     def read(cls, props: Mapping[str, Any]) -> "PlaceProps":
@@ -60,6 +62,7 @@ class PlaceProps:
             version=str(version),
             groups=groups,
             urn=str(raw.get("urn") or ""),
+            selector=raw.get("selector") or {},
         )
 
     @property

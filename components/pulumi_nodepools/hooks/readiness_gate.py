@@ -23,7 +23,18 @@ class GateProvider(EchoProvider):
     identity: ClassVar[tuple[str, ...]] = ("pool", "clusterUid")
     settings: ClassVar[tuple[str, ...]] = (
         *_PROOF,
-        *("schemaVersion", "cluster", "account", "region", "access", "timeout", "consecutive", "interval", "canary"),
+        *(
+            "schemaVersion",
+            "cluster",
+            "account",
+            "region",
+            "access",
+            "timeout",
+            "consecutive",
+            "interval",
+            "canary",
+            "adopted",
+        ),
     )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -44,7 +55,7 @@ class GateProvider(EchoProvider):
 
 class ReadinessGate(Resource, module="nodepools", name="ReadinessGate"):
     """Props: cluster, clusterUid, account, region, access, pool, active, groups, kernelArguments,
-    minimumKernelVersion, timeout, consecutive, interval, canary, limits, pending, urn."""
+    minimumKernelVersion, timeout, consecutive, interval, canary, adopted, limits, pending, urn."""
 
     active: pulumi.Output[str]
     generation: pulumi.Output[int]

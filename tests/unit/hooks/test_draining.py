@@ -225,3 +225,36 @@ def test_nodes_without_a_group_are_drained_by_label_alone(world):
     _run(world, groups=[], account="")
     assert len(world.drained) == 2
     assert _group(world, BLUE).max == 5
+
+
+def test_nodes_of_any_origin_are_drained_by_selector_alone(world):
+    path = "/api/v1/nodes"
+    for one in world.blue.instances:
+        stored = world.cluster.get(f"{path}/node-{one.id}")
+        stored["metadata"]["labels"] = {"eks.amazonaws.com/nodegroup": "batch"}
+        world.cluster.replace(f"{path}/node-{one.id}", stored)
+    world.views = lambda: (
+        [
+            NodeView(name=node["metadata"]["name"], labels=node["metadata"]["labels"])
+            for node in world.cluster.get(path)["items"]
+        ]
+        + [NodeView(name="other", labels={POOL_LABEL: "worker", VERSION_LABEL: "v1"})]
+    )
+    world.record.update(lambda now: replace(now, serving=None))
+    _run(world, groups=[], account="", selector={"eks.amazonaws.com/nodegroup": "batch"})
+    assert sorted(world.drained) == sorted(f"node-{one.id}" for one in world.blue.instances)
+    assert _group(world, BLUE).max == 5, "its group is neither frozen nor read"
+
+
+def test_a_group_that_was_adopted_counts_by_its_instances(world):
+    """v2 serves from a group whose nodes carry no label of ours."""
+    green = _group(world, GREEN).instances
+    world.views = lambda: [
+        *(
+            NodeView(name=f"node-{one.id}", labels={POOL_LABEL: "worker", VERSION_LABEL: "v1"})
+            for one in world.blue.instances
+        ),
+        *(NodeView(name=one.id, provider_id=f"aws:///us-west-2a/{one.id}") for one in green),
+    ]
+    _run(world)
+    assert len(world.drained) == 2

@@ -246,3 +246,16 @@ def test_a_pool_that_outgrew_the_new_versions_limit_is_refused(world):
     with pytest.raises(GateError, match=r"at most 5 nodes \(size.max\), but worker v1, which serves, has 6 now"):
         gate.pass_gate(world.props, Told())
     assert groups.describe(world.session, [NAME])[NAME].desired == 2
+
+
+def test_an_adopted_group_needs_ready_nodes_and_no_proof(world):
+    for instance in world.instances:
+        world.cluster.add_node(f"node-{instance.id}", instance.id, pool="other", version="none")
+        stored = world.cluster.get(f"/api/v1/nodes/node-{instance.id}")
+        stored["metadata"]["labels"] = {}
+        world.cluster.replace(f"/api/v1/nodes/node-{instance.id}", stored)
+    props = {**world.props, "minimumKernelVersion": "", "kernelArguments": []}
+    with pytest.raises(GateError, match="no proof"):
+        gate.pass_gate({**props, "timeout": 0.001}, Told())
+    gate.pass_gate({**props, "adopted": True}, Told())
+    assert world.record.load().phase == "ready v2"

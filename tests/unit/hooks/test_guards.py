@@ -5,6 +5,7 @@ import pytest
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, Owner, PodView, Resources, Taint, WorldView
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks import guards
+from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.skip import way_past
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
 
@@ -45,12 +46,14 @@ def test_the_serving_version_is_never_drained():
 def test_fewer_ready_nodes_than_are_to_go(second):
     world = WorldView([_node("b1", "v1"), _node("b2", "v1", unschedulable=True), _node("g1", "v2"), second], [])
     with pytest.raises(CapacityError, match="has 1 ready and schedulable nodes, but 2 nodes are to be drained"):
-        guards.require_count(world, _blue, SETTINGS, "worker", "v2")
-    guards.require_count(world, _blue, SETTINGS, "worker", None)
+        guards.require_count(world, _blue, SETTINGS, Membership("worker", "v2"))
+    guards.require_count(world, _blue, SETTINGS, None)
 
 
 def test_as_many_ready_nodes_are_enough():
-    guards.require_count(WorldView([_node("b1", "v1"), _node("g1", "v2")], []), _blue, SETTINGS, "worker", "v2")
+    guards.require_count(
+        WorldView([_node("b1", "v1"), _node("g1", "v2")], []), _blue, SETTINGS, Membership("worker", "v2")
+    )
 
 
 def test_pods_must_fit_on_what_is_free_outside():
@@ -92,6 +95,6 @@ def test_taints_and_selectors_count():
 def test_nodes_that_stand_by_with_nothing_to_move_are_no_capacity():
     standing = [_node(f"b{n}", "v1", unschedulable=True) for n in range(3)]
     world = WorldView([*standing, _node("g1", "v2")], [])
-    guards.require_count(world, _blue, SETTINGS, "worker", "v2")
+    guards.require_count(world, _blue, SETTINGS, Membership("worker", "v2"))
     with pytest.raises(CapacityError, match="has 1 ready and schedulable nodes, but 3"):
-        guards.require_count(WorldView(world.nodes, [_pod("one", "b1")]), _blue, SETTINGS, "worker", "v2")
+        guards.require_count(WorldView(world.nodes, [_pod("one", "b1")]), _blue, SETTINGS, Membership("worker", "v2"))

@@ -3,7 +3,8 @@
 import pytest
 
 from pulumi_nodepools.aws.groups import GroupView, Instance
-from pulumi_nodepools.hooks.members import candidates, resolve
+from pulumi_nodepools.drain.model import NodeView
+from pulumi_nodepools.hooks.members import Membership, resolve
 
 LABELS = {"nodepools.dev/pool": "worker", "nodepools.dev/version": "v1"}
 
@@ -21,13 +22,24 @@ def _node(instance, *, ready="True", labels=LABELS):
     }
 
 
+NODE = NodeView(name="3", provider_id="aws:///us-west-2a/i-3")
 RUNNING = {"i-1": "running", "i-2": "running"}
 
 
 def test_nodes_are_found_by_label_and_by_instance():
     nodes = [_node("i-1"), _node("i-2", labels={}), _node("i-3", labels={})]
-    found = candidates([_group("i-2")], nodes, "worker", "v1")
-    assert [node["metadata"]["name"] for node in found] == ["node-i-1", "node-i-2"]
+    member = Membership.of("worker", "v1", [_group("i-2")])
+    assert [node["metadata"]["name"] for node in nodes if member.includes_raw(node)] == ["node-i-1", "node-i-2"]
+    views = [NodeView(name="1", labels=LABELS), NodeView(name="2", provider_id="aws:///us-west-2a/i-2"), NODE]
+    assert [view.name for view in views if member.includes(view)] == ["1", "2"]
+
+
+def test_a_selector_counts_in_place_of_our_own_labels():
+    member = Membership("worker", "v1", selector={"eks.amazonaws.com/nodegroup": "batch", "a": "b"})
+    wanted = {"eks.amazonaws.com/nodegroup": "batch", "a": "b", "more": ""}
+    assert member.includes(NodeView(name="1", labels=wanted))
+    for labels in (LABELS, {"a": "b"}, {}):
+        assert not member.includes(NodeView(name="1", labels=labels))
 
 
 def test_everything_accounted_for():
