@@ -270,7 +270,7 @@ class BlueGreenNodePoolArgs:
                 f"pool {self.pool}: {twice[0]} is adopted and cannot be a version or canary of its own too"
             )
         for version in known:
-            _check(f"pool {self.pool}", checks.name, "version name", version)
+            checks.require(f"pool {self.pool}", checks.name, "version name", version)
             self._check_version(version)
 
     def _check_version(self, version: str) -> None:
