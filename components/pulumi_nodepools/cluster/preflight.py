@@ -14,7 +14,7 @@ from pulumi_nodepools.drain import preflight
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, WorldView
 from pulumi_nodepools.drain.preflight import Finding
 from pulumi_nodepools.errors import DrainBlockedError
-from pulumi_nodepools.names import POOL_LABEL, RECORD_NAMESPACE, VERSION_LABEL
+from pulumi_nodepools.names import CANARY_SUFFIX, POOL_LABEL, RECORD_NAMESPACE, VERSION_LABEL
 
 
 def run(
@@ -49,13 +49,17 @@ def refuse(findings: Sequence[Finding], what: str) -> None:
 
 
 def of_other_versions(client: Client, pool: str, active: str, settings: DrainSettings) -> list[Finding]:
-    """What would hold or hurt the drain of every version of a pool but the active one; none if there are no nodes."""
+    """What would hold or hurt the drain of every version of a pool but the active one; none if there are no nodes.
+
+    Canaries are left out: what runs on them was put there to try them, and goes before they do.
+    """
     selector = f"{POOL_LABEL}={pool},{VERSION_LABEL}!={active}"
     if not client.get("/api/v1/nodes", labelSelector=selector, limit=1)["items"]:
         return []
 
     def other(node: NodeView) -> bool:
-        return node.labels.get(POOL_LABEL) == pool and node.labels.get(VERSION_LABEL) != active
+        version = node.labels.get(VERSION_LABEL, "")
+        return node.labels.get(POOL_LABEL) == pool and version != active and not version.endswith(CANARY_SUFFIX)
 
     return run(client, other, settings, [pool])[1]
 
