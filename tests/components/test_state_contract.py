@@ -76,6 +76,7 @@ def test_labels_tags_and_annotations() -> None:
         "nodepools.dev/cluster",
     )
     assert (names.OWNER_ANNOTATION, names.DRAINING_TAINT) == ("nodepools.dev/cordoned-by", "nodepools.dev/draining")
+    assert (names.DRAIN_ANNOTATION, names.ORDER_ANNOTATION) == ("nodepools.dev/drain", "nodepools.dev/drain-order")
     assert (names.CANARY_TAINT, names.canary_taint("v1")) == (
         "nodepools.dev/canary",
         "nodepools.dev/canary=v1:NoSchedule",

@@ -1,11 +1,12 @@
 """API objects to the slim views of drain.model. Fields that nobody asks about are never decoded. Pure."""
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from pulumi_nodepools.cluster import pod_status
+from pulumi_nodepools.cluster.pod_status import Condition, PodStatus, moment
 from pulumi_nodepools.drain.classify import NOTES
 from pulumi_nodepools.drain.model import (
     BudgetView,
@@ -52,6 +53,7 @@ class Meta(Raw):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
+    generation: int = 0
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
@@ -118,25 +120,6 @@ class PodSpec(Raw):
     overhead: dict[str, str | int | float] | None = None
 
 
-class Condition(Raw):
-    type: str
-    status: str
-    reason: str = ""
-    message: str = ""
-    last_transition_time: str | None = None
-
-
-class ContainerStatus(Raw):
-    state: dict[str, Any] | None = None
-
-
-class PodStatus(Raw):
-    phase: str = "Pending"
-    conditions: list[Condition] | None = None
-    container_statuses: list[ContainerStatus] | None = None
-    start_time: str | None = None
-
-
 class RawPod(Raw):
     metadata: Meta
     spec: PodSpec
@@ -185,6 +168,7 @@ class BudgetSpec(Raw):
 
 
 class BudgetStatus(Raw):
+    observed_generation: int = 0
     disruptions_allowed: int = 0
     current_healthy: int = 0
     desired_healthy: int = 0
@@ -215,11 +199,6 @@ def quantity(value: str | float) -> float:
         return float(digits) * _UNITS[text[len(digits) :]]
     except (ValueError, KeyError):
         return 0.0
-
-
-def moment(text: str | None) -> float | None:
-    """An RFC 3339 time as seconds since the epoch."""
-    return None if not text else datetime.fromisoformat(text).timestamp()
 
 
 @lru_cache(maxsize=8192)
@@ -296,12 +275,12 @@ def pod_view(raw: RawPod) -> PodView:
         uid=meta.uid,
         node=spec.node_name,
         phase=status.phase,
-        ready=_is(status.conditions, "Ready"),
+        ready=pod_status.is_ready(status),
         deleted_at=moment(meta.deletion_timestamp),
         grace=30 if grace is None else grace,
         priority=spec.priority or 0,
         started_at=moment(status.start_time),
-        ready_since=_ready_since(status.conditions),
+        ready_since=pod_status.ready_since(status),
         finalizers=tuple(meta.finalizers or ()),
         labels=_labels(meta.labels),
         notes={key: value for key, value in (meta.annotations or {}).items() if key in NOTES} or _shared(()),
@@ -314,7 +293,7 @@ def pod_view(raw: RawPod) -> PodView:
         node_selector=_labels(spec.node_selector),
         affinity=_affinity(spec),
         requests=_requests(spec),
-        trouble=_trouble(status),
+        trouble=pod_status.trouble(status),
     )
 
 
@@ -322,28 +301,6 @@ def _claims(pod: str, volumes: list[Volume] | None) -> tuple[str, ...]:
     """Names of a pod's claims; one that is made for a pod alone is named after both."""
     used = [volume for volume in volumes or () if volume.persistent_volume_claim or volume.ephemeral]
     return tuple((volume.persistent_volume_claim or {}).get("claimName", f"{pod}-{volume.name}") for volume in used)
-
-
-def _is(conditions: list[Condition] | None, kind: str) -> bool:
-    return any(condition.type == kind and condition.status == "True" for condition in conditions or ())
-
-
-def _ready_since(conditions: list[Condition] | None) -> float | None:
-    for condition in conditions or ():
-        if condition.type == "Ready" and condition.status == "True":
-            return moment(condition.last_transition_time)
-    return None
-
-
-def _trouble(status: PodStatus) -> str:
-    for condition in status.conditions or ():
-        if condition.type == "PodScheduled" and condition.status == "False":
-            return condition.message or condition.reason
-    for container in status.container_statuses or ():
-        waiting = (container.state or {}).get("waiting")
-        if waiting:
-            return ": ".join(part for part in (waiting.get("reason", ""), waiting.get("message", "")) if part)
-    return ""
 
 
 def node_view(raw: RawNode) -> NodeView:
@@ -386,6 +343,7 @@ def budget_view(raw: RawBudget) -> BudgetView:
         needed=status.desired_healthy,
         expected=status.expected_pods,
         sync_failure=failed,
+        behind=status.observed_generation < meta.generation,
         always_allow_unready=spec.unhealthy_pod_eviction_policy == "AlwaysAllow",
     )
 

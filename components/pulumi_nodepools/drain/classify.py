@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pulumi_nodepools.drain.model import DrainSettings, PodView, Requirement, Taint, Toleration
-from pulumi_nodepools.names import DRAIN_ANNOTATION
+from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION
 
 MIRROR = "kubernetes.io/config.mirror"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 CLUSTER_API = "cluster.x-k8s.io/drain"
 """Cluster API's label for what DRAIN_ANNOTATION says."""
-NOTES = frozenset({MIRROR, SAFE_TO_EVICT, DO_NOT_DISRUPT, DRAIN_ANNOTATION})
+NOTES = frozenset({MIRROR, SAFE_TO_EVICT, DO_NOT_DISRUPT, DRAIN_ANNOTATION, ORDER_ANNOTATION})
 """The annotations that a PodView must carry."""
 CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 _CLUSTER_CRITICAL, _NODE_CRITICAL = 2_000_000_000, 2_000_001_000
 """Priorities of system-cluster-critical and system-node-critical."""
+_MOST = 1000
+_TIER = 2 * _MOST + 1
+"""So far apart that no order moves a pod into another tier."""
+_ORDER = re.compile(r"-?\d{1,4}", re.ASCII)
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -36,10 +40,16 @@ class Verdict:
 
 
 def tier_of(pod: PodView) -> int:
-    """0 for ordinary pods, 1 for those critical to the cluster, 2 for those critical to their node."""
-    if pod.finished or pod.priority < _CLUSTER_CRITICAL:
+    """When a pod's turn comes on its node: ordinary pods, those critical to the cluster, those critical to their node.
+
+    Within each of these an annotation may put it before or after others; an order that is no such number is none.
+    """
+    if pod.finished:
         return 0
-    return 1 if pod.priority < _NODE_CRITICAL else 2
+    critical = (pod.priority >= _CLUSTER_CRITICAL) + (pod.priority >= _NODE_CRITICAL)
+    written = pod.notes.get(ORDER_ANNOTATION, "0")
+    order = int(written) if _ORDER.fullmatch(written) else 0
+    return critical * _TIER + (order if abs(order) <= _MOST else 0)
 
 
 def classify(pod: PodView, settings: DrainSettings, wall: float) -> Verdict:
@@ -79,22 +89,24 @@ def _wished(pod: PodView, settings: DrainSettings, _wall: float) -> Verdict | No
     return Verdict("wait", "wait-completed") if waits else None
 
 
-def _opted_out(pod: PodView, _settings: DrainSettings, wall: float) -> Verdict | None:
-    if pod.notes.get(SAFE_TO_EVICT) == "false":
-        return Verdict("block", "opted-out")
-    return Verdict("block", "opted-out") if _undisturbed(pod, wall) else None
+def _opted_out(pod: PodView, settings: DrainSettings, wall: float) -> Verdict | None:
+    """An opt-out that ends within a node's timeout is waited for, any other blocks."""
+    left = float("inf") if pod.notes.get(SAFE_TO_EVICT) == "false" else undisturbed_for(pod, wall)
+    if left <= 0:
+        return None
+    return Verdict("wait" if left < settings.node_timeout else "block", "opted-out")
 
 
-def _undisturbed(pod: PodView, wall: float) -> bool:
-    """Karpenter's opt-out: `true`, or a duration counted from the pod's start; anything else counts for nothing."""
+def undisturbed_for(pod: PodView, wall: float) -> float:
+    """Seconds that Karpenter's opt-out still asks for: `true`, or a duration from the pod's start; else none."""
     value = pod.notes.get(DO_NOT_DISRUPT, "")
     if value == "true":
-        return True
+        return float("inf")
     match = _DURATION.fullmatch(value)
     if not value or not match or pod.started_at is None:
-        return False
+        return 0.0
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return wall < pod.started_at + hours * 3600 + minutes * 60 + seconds
+    return pod.started_at + hours * 3600 + minutes * 60 + seconds - wall
 
 
 def _bare(pod: PodView, settings: DrainSettings, _wall: float) -> Verdict | None:

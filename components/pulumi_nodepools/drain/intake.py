@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from pulumi_nodepools.drain.classify import undisturbed_for
 from pulumi_nodepools.drain.events import Gone, Relisted, Say, Seen
 from pulumi_nodepools.drain.model import (
     AttachmentView,
@@ -16,7 +17,7 @@ from pulumi_nodepools.drain.nodes import SETTLE
 from pulumi_nodepools.drain.state import State
 
 _REJUDGE = 30.0
-"""Pods that block are judged again this often: an opt-out may have run out."""
+"""Pods that block are judged again at least this often: an opt-out may have run out."""
 
 
 def seen(state: State, event: Seen, now: float) -> None:
@@ -64,8 +65,8 @@ def judge(state: State, pod: PodView, now: float, *, fresh: bool) -> None:
         state.nodes.begin(track, now)
         state.deadline(now + state.settings.node_timeout)
         state.actions.append(Say("returned", track.name, f"pod {pod.path} appeared on empty node {track.name}"))
-    if verdict.action == "block":
-        state.at(now + _REJUDGE)
+    if verdict.action == "block" or verdict.reason == "opted-out":
+        state.at(now + min(_REJUDGE, max(1.0, undisturbed_for(pod, now + state.wall_offset))))
     if track.phase == "active" and not pod.terminating and (track.due(pod.uid) or state.evictions.is_forced(pod.uid)):
         state.evictions.add(pod, now)
     else:

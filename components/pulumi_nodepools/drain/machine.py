@@ -126,7 +126,7 @@ def _tick(state: State, _: Tick, now: float) -> None:
     for track in list(state.nodes.active.values()):
         for uid, verdict in list(track.left.items()):
             pod = state.world.pods.get(uid)
-            if verdict.action == "block" and verdict.reason == "opted-out" and pod:
+            if verdict.reason == "opted-out" and pod:
                 judge(state, pod, now, fresh=False)
 
 

@@ -145,6 +145,8 @@ class BudgetView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     needed: int = 0
     expected: int = 0
     sync_failure: str = ""
+    behind: bool = False
+    """Its status is that of an older spec: its controller has not come to it yet."""
     always_allow_unready: bool = False
 
     @property
@@ -326,6 +328,8 @@ class Diagnosis:
     message: str
     fix: str
     numbers: Mapping[str, int | float | str] = field(default_factory=dict)
+    chain: tuple[str, ...] = ()
+    """What leads to it, each link caused by the next: the budget, the pod that is not ready, why it is not."""
 
     def __str__(self) -> str:
         return f"{self.object} on {self.node or 'no node'}: {self.reason}: {self.message}. Fix: {self.fix}"
@@ -339,6 +343,7 @@ class Diagnosis:
             "message": self.message,
             "fix": self.fix,
             "numbers": dict(self.numbers),
+            "chain": list(self.chain),
         }
 
 

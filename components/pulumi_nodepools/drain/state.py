@@ -135,7 +135,7 @@ class State:
             pod = self.world.pods.get(uid)
             if pod is not None and verdict.action == "evict" and verdict.tier > track.tier:
                 first = sum(number for tier, number in track.tiers.items() if tier < verdict.tier)
-                message = f"it is critical to the system and goes last: {first} other pods of its node come first"
+                message = f"its order or its priority puts it behind {first} other pods of its node"
                 fix = "look at what holds those"
                 yield Diagnosis("waiting", f"pod {pod.path}", pod.node, message, fix, {"before": first})
             elif pod is not None:

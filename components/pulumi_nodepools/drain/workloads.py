@@ -1,6 +1,6 @@
 """The workloads that a drain touches: what was ready before, and who is not back yet. Mutable, no clock."""
 
-from pulumi_nodepools.drain.diagnose import explain_controller
+from pulumi_nodepools.drain.guarded import explain_controller
 from pulumi_nodepools.drain.model import Diagnosis, PodView
 from pulumi_nodepools.drain.world import World
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pulumi_nodepools.drain.classify import CLUSTER_API, DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, classify
+from pulumi_nodepools.drain.classify import CLUSTER_API, DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, classify, tier_of
 from pulumi_nodepools.drain.model import DrainSettings, Owner, PodView
 from pulumi_nodepools.errors import ConfigError
-from pulumi_nodepools.names import DRAIN_ANNOTATION
+from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION
 
 NOW = 10_000.0
 
@@ -55,7 +55,8 @@ JOBS = DrainSettings(jobs="wait")
         ({"notes": {SAFE_TO_EVICT: "true"}}, DEFAULT, ("evict", "movable")),
         ({"notes": {DO_NOT_DISRUPT: "true"}}, DEFAULT, ("block", "opted-out")),
         ({"notes": {DO_NOT_DISRUPT: "true"}, "phase": "Succeeded"}, DEFAULT, ("evict", "finished")),
-        ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 3599}, DEFAULT, ("block", "opted-out")),
+        ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 3599}, DEFAULT, ("wait", "opted-out")),
+        ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 1799}, DEFAULT, ("block", "opted-out")),
         ({"notes": {DO_NOT_DISRUPT: "1h"}, "started_at": NOW - 3600}, DEFAULT, ("evict", "movable")),
         ({"owner": owned("Job", "batch/v1")}, JOBS, ("wait", "wait-completed")),
         ({"owner": owned("Job", "batch/v1"), "phase": "Failed"}, JOBS, ("evict", "finished")),
@@ -71,6 +72,30 @@ JOBS = DrainSettings(jobs="wait")
 def test_verdicts(fields, settings, expected):
     verdict = classify(pod(**fields), settings, NOW)
     assert (verdict.action, verdict.reason) == expected
+
+
+CLUSTER, NODE = 2_000_000_000, 2_000_001_000
+
+
+def test_critical_pods_go_last_and_an_order_moves_pods_only_among_their_like():
+    fields = [
+        {"notes": {ORDER_ANNOTATION: "-1000"}},
+        {"notes": {ORDER_ANNOTATION: "-1"}},
+        {},
+        {"notes": {ORDER_ANNOTATION: "1000"}},
+        {"priority": CLUSTER, "notes": {ORDER_ANNOTATION: "-1000"}},
+        {"priority": CLUSTER},
+        {"priority": CLUSTER, "notes": {ORDER_ANNOTATION: "1000"}},
+        {"priority": NODE, "notes": {ORDER_ANNOTATION: "-1000"}},
+    ]
+    tiers = [tier_of(pod(**one)) for one in fields]
+    assert tiers == sorted(set(tiers))
+    assert tier_of(pod(priority=NODE, phase="Failed")) == 0
+
+
+@pytest.mark.parametrize("order", ["first", "", "1.5", "1001", "-1001", "99999", "+1"])
+def test_an_order_that_is_no_such_number_is_none(order):
+    assert tier_of(pod(notes={ORDER_ANNOTATION: order})) == 0
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,14 @@ PULLING = pod("new", node="n2", ready=False, phase="Pending", trouble="ImagePull
         (pod(), [budget(sync_failure="no scale")], None, "pdb-sync-failed", "no scale"),
         (pod(), [budget(), budget("all")], None, "pdb-multiple", "shop/all, shop/web"),
         (pod(ready=False), [budget(healthy=1)], None, "unready-pod-guarded", "needs 2, has 1"),
+        (pod(), [budget(behind=True)], None, "pdb-controller-lag", "was changed and its controller"),
+        (
+            pod(),
+            [budget()],
+            refused("budget", "is still being processed by the server"),
+            "pdb-controller-lag",
+            "shop/web",
+        ),
         (pod(), [budget(healthy=1), PENDING], None, "replacement-unschedulable", "9 Insufficient cpu"),
         (pod(), [budget(healthy=1), PULLING], None, "replacement-not-ready", "ImagePullBackOff"),
         (pod(), [CONTROLLER, PENDING], None, "replacement-unschedulable", "1 of 2 pods ready"),
@@ -98,3 +106,17 @@ def test_reasons(subject, others, track, reason, words):
     assert words in found.message
     assert found.fix
     assert str(found).startswith("pod shop/web on n1: ")
+
+
+@pytest.mark.parametrize(
+    ("sibling", "links"),
+    [
+        (PENDING, ("pod shop/new has no node", PENDING.trouble)),
+        (PULLING, ("pod shop/new on n2 is not ready", PULLING.trouble)),
+        (pod("new", node="n2", ready=False), ("pod shop/new on n2 is not ready",)),
+    ],
+)
+def test_the_chain_leads_from_the_budget_to_the_cause(sibling, links):
+    found = diagnose(world(pod(), budget(healthy=1), sibling), pod(), None, "movable", WALL)
+    assert found.chain == ("budget shop/web needs 2 healthy and has 1", *links)
+    assert found.to_json()["chain"] == list(found.chain)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pulumi_nodepools.drain.diagnose import explain_controller
+from pulumi_nodepools.drain.guarded import explain_controller
 from pulumi_nodepools.drain.model import PodView
 from pulumi_nodepools.drain.preflight.finding import Finding
 from pulumi_nodepools.drain.world import World
