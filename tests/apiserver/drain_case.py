@@ -82,8 +82,10 @@ class Cluster:
             assert time.monotonic() < deadline, f"{what} was not met within {seconds} s"
             threading.Event().wait(0.1)
 
-    def drain(self, pool, *, guard=None, listen=None, stop=None, owner=None, client=None, **settings):
-        chosen = DrainSettings(**{"batch_size": "100%", "node_timeout": 60, "total_timeout": 90} | settings)
+    def drain(self, pool, *, guard=None, listen=None, owner=None, client=None, **more):
+        """Drain the nodes of a pool; `stop` and `instances` are the drain's own, everything else is a setting."""
+        passed = {key: more.pop(key) for key in ("stop", "instances") if key in more}
+        chosen = DrainSettings(**{"batch_size": "100%", "node_timeout": 60, "total_timeout": 90} | more)
         with self.requests.forcing() if chosen.on_timeout == "force" else nullcontext():
             return drain(
                 client or self.client,
@@ -92,7 +94,7 @@ class Cluster:
                 owner=owner or f"test/{pool}",
                 before_batch=guard or (lambda world: None),
                 listen=listen or (lambda progress: None),
-                stop=stop,
+                **passed,
             )
 
 

@@ -31,6 +31,7 @@ class Run:
     racer: str
     seconds: float
     peak_mib: float | None = None
+    cpu_seconds: float | None = None
 
     def to_json(self, requests: int, pods: int) -> dict[str, Any]:
         return {
@@ -39,6 +40,7 @@ class Run:
             "requests": requests,
             "requestsPerPod": round(requests / pods, 3),
             "peakMiB": self.peak_mib,
+            "cpuSeconds": self.cpu_seconds,
         }
 
 
@@ -104,7 +106,7 @@ def _timed(racer: str, command: list[str], env: Mapping[str, str], hear: Callabl
     reader.join(10)
     if process.returncode:
         raise RuntimeError(f"{racer} ended with {process.returncode}:\n" + "".join(lines[-30:]))
-    return Run(racer, seconds, round(usage.ru_maxrss / 1024, 1))
+    return Run(racer, seconds, round(usage.ru_maxrss / 1024, 1), round(usage.ru_utime + usage.ru_stime, 2))
 
 
 def _hear(process: "subprocess.Popen[str]", lines: list[str], hear: Callable[[str], None] | None) -> None:

@@ -16,6 +16,7 @@ from pulumi_nodepools.drain.events import (
     Finish,
     Gone,
     GuardPassed,
+    LabelNode,
     Patched,
     Relisted,
     Seen,
@@ -42,6 +43,7 @@ class App:
     budget: int | None  # how many may be unavailable, None: no budget
     rank: int = 0
     priority: int = 0
+    trouble: str = ""  # "denied": every eviction is refused by a webhook; "held": its pods never end
 
 
 @dataclass
@@ -71,6 +73,9 @@ class Sim:
     finish: Finish | None = None
     serial: int = 0
     most_in_flight: int = 0
+    forced: set = field(default_factory=set)
+    heard: list = field(default_factory=list)
+    said: list = field(default_factory=list)
 
     def __post_init__(self):
         self.state = State(
@@ -97,33 +102,47 @@ class Sim:
 
     # -- what the machine sees and wants
     def put(self, event):
-        for action in step(self.state, event, self.now):
-            match action:
-                case Evict():
-                    assert action.uid not in self.accepted, "never ask again for a pod that was accepted"
-                    self._in_order(action)
-                    self.requests.append(action)
-                    guards = self.state.evictions.tracks[action.uid].budgets
-                    for uid in guards:
-                        self.in_flight[uid] += 1
-                        assert self.in_flight[uid] <= 1, "one in flight per budget"
-                    pending = len(self.requests) + sum(isinstance(a, Answered) for a in self.answers)
-                    self.most_in_flight = max(self.most_in_flight, pending)
-                    assert all(self.nodes[name].unschedulable for name in self.nodes if name.startswith("old"))
-                case TaintNode(name):
-                    self._patch(
-                        name, taints=(Taint(DRAINING_TAINT, "PreferNoSchedule"),), annotations={OWNER_ANNOTATION: OWNER}
-                    )
-                    self.answers.append(Patched(name, "taint", 200))
-                case CordonNode(name):
-                    assert all(n.taints for n in self.nodes.values() if n.labels["pool"] == "old"), "all taints first"
-                    self._patch(name, unschedulable=True)
-                    self.answers.append(Patched(name, "cordon", 200))
-                case AskGuard():
-                    self.guards += 1
-                    self.answers.append(GuardPassed())
-                case Finish():
-                    self.finish = action
+        actions = step(self.state, event, self.now)
+        self.heard.append((event, self.now))
+        self.said.append(list(actions))
+        for action in actions:
+            self._carry_out(action)
+
+    def _carry_out(self, action):
+        match action:
+            case Evict():
+                self.requests.append(action)
+                self._check_eviction(action) if action.grace is None else self._check_deletion(action)
+            case LabelNode(name):
+                self.answers.append(Patched(name, "label", 200))
+            case TaintNode(name):
+                soft = (Taint(DRAINING_TAINT, "PreferNoSchedule"),)
+                self._patch(name, taints=soft, annotations={OWNER_ANNOTATION: OWNER})
+                self.answers.append(Patched(name, "taint", 200))
+            case CordonNode(name):
+                assert all(n.taints for n in self.nodes.values() if n.labels["pool"] == "old"), "all taints first"
+                self._patch(name, unschedulable=True)
+                self.answers.append(Patched(name, "cordon", 200))
+            case AskGuard():
+                self.guards += 1
+                self.answers.append(GuardPassed())
+            case Finish():
+                self.finish = action
+
+    def _check_eviction(self, action):
+        assert action.uid not in self.accepted, "never ask again for a pod that was accepted"
+        self._in_order(action)
+        for uid in self.state.evictions.tracks[action.uid].budgets:
+            self.in_flight[uid] += 1
+            assert self.in_flight[uid] <= 1, "one in flight per budget"
+        pending = len(self.requests) + sum(isinstance(a, Answered) for a in self.answers)
+        self.most_in_flight = max(self.most_in_flight, pending)
+        assert all(self.nodes[name].unschedulable for name in self.nodes if name.startswith("old"))
+
+    def _check_deletion(self, action):
+        assert self.settings.on_timeout == "force"
+        assert action.grace >= 1
+        self.forced.add(action.uid)
 
     def _in_order(self, action):
         known = [self.state.world.pods[uid] for uid in self.state.world.by_node[action.node]]
@@ -135,7 +154,7 @@ class Sim:
         choices = [("tell", kind) for kind, queue in self.told.items() if queue]
         choices += [("serve", index) for index in range(len(self.requests))]
         choices += [("answer", index) for index in range(len(self.answers))]
-        choices += [("move", uid) for uid, pod in self.pods.items() if pod.view.terminating or not pod.view.ready]
+        choices += [("move", uid) for uid, pod in self.pods.items() if self._moves(pod)]
         if not choices:
             wake = self.state.wake()
             assert wake is not None, "nothing can happen any more"
@@ -153,8 +172,11 @@ class Sim:
             case "move":
                 self._move(self.pods[key])
 
+    def _moves(self, pod):
+        return not pod.view.ready if not pod.view.terminating else pod.app.trouble != "held"
+
     def _answer(self, event):
-        if isinstance(event, Answered):
+        if isinstance(event, Answered) and not self.state.evictions.tracks[event.uid].deleted:
             for uid in self.state.evictions.tracks[event.uid].budgets:
                 self.in_flight[uid] -= 1
         self.put(event)
@@ -162,6 +184,9 @@ class Sim:
     # -- the eviction API
     def _serve(self, request):
         fault = self.rng.choice(FAULTS) if self.faults and self.rng.random() < 0.15 else ""
+        pod = self.pods.get(request.uid)
+        if pod and pod.app.trouble == "denied" and request.grace is None:
+            fault = "webhook"
         early = {
             "webhook": Answered(request.uid, 400, message='admission webhook "w" denied the request'),
             "error": Answered(request.uid, 500, message="etcdserver: leader changed"),
@@ -181,10 +206,11 @@ class Sim:
         if pod.view.terminating:
             return Answered(request.uid, 201)
         app = pod.app
-        if app.budget is not None and self.ready(app) <= app.replicas - app.budget:
+        held = app.budget is not None and self.ready(app) <= app.replicas - app.budget
+        if held and request.grace is None:
             return Answered(request.uid, 429, causes=("DisruptionBudget",))
         self.accepted[request.uid] += 1
-        self._change(pod, deleted_at=1_000_030.0)
+        self._change(pod, deleted_at=1_000_000.0 - 100.0 + self.now + 30)
         self._tell_budget(app)
         return Answered(request.uid, 201)
 
