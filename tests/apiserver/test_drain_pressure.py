@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pulumi_nodepools.cluster import eviction
+from pulumi_nodepools.cluster import drainer, eviction
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.drain import machine
 from pulumi_nodepools.drain.answers import meaning
 from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.drain.model import ForceRule
+from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.errors import DrainBlockedError
 from tests.apiserver import replay_case as make
 from tests.apiserver.drain_case import NODES, Audit, on
@@ -137,3 +139,32 @@ def test_by_the_milder_force_siblings_go_one_after_the_other(cluster):
     assert report.outcome == "drained"
     assert len(report.to_json()["forced"]) == 2
     assert audit.least_ready() == 1, "never both"
+
+
+def test_a_recorded_drain_replays_to_the_same_actions(cluster, monkeypatch):
+    heard, said = [], []
+
+    def recording(state, event, now):
+        actions = machine.step(state, event, now)
+        heard.append((state, event, now))
+        said.append(list(actions))
+        return actions
+
+    monkeypatch.setattr(drainer, "step", recording)
+    space = cluster.namespace()
+    cluster.nodes("tape", 2)
+    for app in ("guarded", "paced"):
+        cluster.deployment(space, app, 4, **on("tape", "tape-new"))
+    cluster.wait_ready(space, 8)
+    cluster.budget(space, "guarded", maxUnavailable=1)
+    cluster.wait(lambda: cluster.allowed(space, "guarded") == 1)
+    cluster.nodes("tape-new", 1)
+    report = cluster.drain("tape", batch_size="1")
+    assert report.outcome == "drained"
+    seen = heard[0][0]
+    again = State(seen.settings, seen.nodes.owner, lambda node: node.labels.get("pool") == "tape", now=0.0, wall=0.0)
+    again.started, again.wall_offset = seen.started, seen.wall_offset
+    again.phases, again.timers = [("sync", seen.started)], [seen.started + seen.settings.total_timeout]
+    assert [machine.step(again, event, now) for _, event, now in heard] == said
+    evicted = [action.uid for actions in said for action in actions if isinstance(action, Evict)]
+    assert len(set(evicted)) >= 8
