@@ -1,7 +1,8 @@
 """Requests to one API server: the official client's configuration and connection pool, used raw.
 
 Thread-safe. Holds credentials and renews them once for all threads, counts its requests, decodes JSON with msgspec.
-It never retries on its own except after a renewed credential: what an answer means is for the caller to say.
+It never retries on its own except after a renewed credential: what an answer means is for the caller to say. A server
+that protects itself (429 of priority and fairness) is left alone by all threads for as long as it asks.
 """
 
 import json
@@ -24,6 +25,8 @@ from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreacha
 _POOL = 48
 _SILENCE = 90.0
 """A watch without a line for so long is taken for dead."""
+_HOLD_MOST = 10.0
+"""No server may silence the client for longer by one answer."""
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _MESSAGE_LIMIT = 400
 """Error texts of a server are cut here: admission webhooks may answer with pages."""
@@ -102,6 +105,7 @@ class Client:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._hold_until = 0.0
         self._session = _Session(access_module.load(access, timeout=timeout))
         self.cluster_uid = ""
 
@@ -243,6 +247,9 @@ class Client:
         return answer
 
     def _once(self, session: _Session, send: "_Request", verb: str, *, stream: bool) -> urllib3.BaseHTTPResponse:
+        hold = self._hold_until - time.monotonic()
+        if hold > 0:
+            _pause(hold)
         try:
             with self._lock:  # one thread runs an expired credential command, the others use what it brought
                 token = session.authorization()
@@ -254,7 +261,15 @@ class Client:
                 f"({_cause(error)}); check that it is reachable from here and that its certificate is trusted"
             ) from None
         self._count(verb, str(answer.status))
+        if answer.status == 429:
+            self._hold(answer)
         return answer
+
+    def _hold(self, answer: urllib3.BaseHTTPResponse) -> None:
+        """A budget that is being computed answers 429 too: that is nobody's business but its own pods'."""
+        asked = answer.headers.get("Retry-After", "")
+        if asked.isdigit() and b"DisruptionBudget" not in answer.data:
+            self._hold_until = max(self._hold_until, time.monotonic() + min(float(asked), _HOLD_MOST))
 
     def _current(self) -> _Session:
         session = self._session
@@ -313,6 +328,10 @@ class _Request:
         return session.pool.request(
             self.method, url, body=data, headers=headers, timeout=limit, retries=False, preload_content=not stream
         )
+
+
+def _pause(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ Meaning = Literal[
     "transient",
 ]
 
-_NO_RIGHT = re.compile(r"cannot (create|delete) resource")
+_NO_RIGHT = re.compile(r"cannot (create|delete|patch) resource")
 _RETRY = {
     "conflict": (1.0, 10.0),
     "budget": (0.2, 15.0),
@@ -56,6 +56,11 @@ def _other(answer: Answered) -> Meaning:
     if answer.code == 429:
         return "budget" if "DisruptionBudget" in answer.causes else "throttled"
     return "denied" if 405 <= answer.code < 429 else "transient"
+
+
+def no_right(code: int, message: str) -> bool:
+    """Whether an answer says that rights are missing; a webhook or policy may answer 403 as well."""
+    return code == 401 or (code == 403 and _NO_RIGHT.search(message) is not None)
 
 
 def _forbidden(answer: Answered) -> Meaning:

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable
 
 from pulumi_nodepools.drain import detaching, pausing
+from pulumi_nodepools.drain.answers import no_right
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import (
     Action,
@@ -98,7 +99,7 @@ def _patched(state: State, event: Patched, now: float) -> None:
         # The watch shows the change soon; if it does not, the patch is asked for again.
         track.failures, track.trouble = 0, ""
         track.asked[event.step] = now + 5.0
-    elif event.code in (401, 403):
+    elif no_right(event.code, event.message):
         _finish(state, Finish("denied", f"{event.step} of node {event.node}: {event.code} {event.message}"), now)
     else:
         track.failures, track.trouble = track.failures + 1, f"{event.step}: {event.code} {event.message}"

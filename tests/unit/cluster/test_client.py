@@ -50,6 +50,8 @@ class Handler(BaseHTTPRequestHandler):
         status, body = self.server.answer(self)
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", "7")
         self.send_header("Content-Length", str(len(data) + isinstance(body, Silent)))
         self.end_headers()
         self.wfile.write(data)
@@ -201,6 +203,29 @@ def test_a_429_is_an_answer_with_its_headers(server, client):
     answer = client.request("POST", "/y", body={}, verb="evict")
     assert answer.status == 429
     assert client.api_calls["evict"] == {"429": 1}
+
+
+def test_a_server_that_protects_itself_is_left_alone_by_everyone(server, client, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(client_module, "_pause", pauses.append)
+    server.answers["/busy"] = [(429, b"Too many requests, please try again later.")]
+    server.answers["/x"] = [(200, {})]
+    client.get("/x")
+    assert pauses == []
+    assert client.request("POST", "/busy", body={}).status == 429
+    client.get("/x")
+    assert len(pauses) == 1
+    assert 6 <= pauses[0] <= 7
+
+
+def test_a_budget_that_is_being_computed_holds_up_nothing_else(server, client, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(client_module, "_pause", pauses.append)
+    server.answers["/y"] = [(429, {"details": {"causes": [{"reason": "DisruptionBudget"}]}, "message": "processing"})]
+    server.answers["/x"] = [(200, {})]
+    assert client.request("POST", "/y", body={}).status == 429
+    client.get("/x")
+    assert pauses == []
 
 
 def test_can_i_asks_the_server(server, client):

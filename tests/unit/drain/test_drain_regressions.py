@@ -238,3 +238,19 @@ def test_a_watch_that_is_back_is_noticed_whatever_the_drain_does_then():
     case.tell(WatchBack("budgets"))
     case.at(20.0)
     assert [entry.reason for entry in case.state.blocked(case.now)] == ["replacement-not-ready"]
+
+
+@pytest.mark.parametrize(
+    ("message", "outcome"),
+    [
+        ('nodes "n" is forbidden: User "u" cannot patch resource "nodes" in API group ""', "denied"),
+        ('admission webhook "keep.example.com" denied the request: not today', "blocked"),
+    ],
+)
+def test_a_webhook_that_refuses_a_cordon_is_no_missing_right(message, outcome):
+    case = Case(old_node(unschedulable=False), make_pod("p"))
+    case.tell(Synced())
+    case.tell(GuardPassed())
+    case.tell(Patched("n", "cordon", 403, message))
+    case.at(60.0)
+    assert case.state.finish.outcome == outcome
