@@ -80,12 +80,13 @@ def world(session, make_group, cluster, monkeypatch):
             for version, name, ready in both
         ]
 
-    def drain(_client, *, nodes: object, owner, before_batch, listen, stop, **_):
+    def drain(_client, *, nodes: object, owner, before_batch, listen, stop, instances, **_):
         seen = WorldView(views := made.views(), [])
         before_batch(seen)
         before_batch(seen)
         made.drained += [node.name for node in views if nodes(node)]
         listen(Progress("batch", 1, 2, 3, [], ""))
+        made.instances = instances
         if made.act:
             made.act(stop)
         return Report()
@@ -162,6 +163,19 @@ def test_an_instance_without_a_node_is_refused(world):
     with pytest.raises(IdentityError, match=f"instance {lost} of {BLUE} is InService"):
         _run(world)
     assert _untouched(world)
+
+
+def test_the_drain_may_ask_what_became_of_an_instance(world):
+    _run(world)
+    running, stopped = (one.id for one in world.blue.instances)
+    world.session.call("ec2", "stop_instances", InstanceIds=[stopped])
+
+    def state(instance):
+        return world.instances(NodeView(name="n", provider_id=f"aws:///us-west-2a/{instance}"))
+
+    assert (state(running), state(stopped)) == ("running", "stopped")
+    assert state("i-00000000000000000") == "absent"
+    assert world.instances(NodeView(name="n")) == "", "a node without a provider ID"
 
 
 def test_a_group_that_is_gone_with_its_nodes_is_done_at_once(world):
