@@ -2,8 +2,10 @@
 
 import pytest
 
-from pulumi_nodepools.errors import DrainBlockedError
-from tests.apiserver.drain_case import on
+from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.errors import CapacityError, DrainBlockedError
+from pulumi_nodepools.hooks import guards
+from tests.apiserver.drain_case import NODES, on
 
 pytestmark = pytest.mark.apiserver
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
@@ -97,3 +99,26 @@ def test_volumes_of_pods_that_stay_and_of_no_one_are_not_waited_for(cluster):
     report = cluster.drain("keep", detach_timeout=2)
     assert report.outcome == "drained"
     assert report.to_json()["nodes"][node]["detach"] == {"start": None, "end": None}
+
+
+def test_a_zone_without_room_is_refused_before_the_first_cordon_and_named(cluster):
+    space = cluster.namespace()
+    (node,) = cluster.nodes("zone", 1, zones=("b",))
+    needs = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["b"]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [needs]}]}}
+    volume(cluster, space, "zone-data", nodeAffinity=affinity)
+    cluster.stateful_set(space, "db", 1, **on("zone", "zone-new"), **mounting("zone-data"))
+    cluster.wait_ready(space, 1)
+    cluster.nodes("zone-new", 2, zones=("a", "c"))
+
+    def guard(world):
+        guards.require_room(world, lambda view: view.labels.get("pool") == "zone", DrainSettings())
+
+    with pytest.raises(CapacityError, match=f"{space}/db-0 .volume zone-data is in b, where none of the 2 nodes"):
+        cluster.drain("zone", guard=guard)
+    assert "unschedulable" not in cluster.request("GET", f"{NODES}/{node}")["spec"]
+    cluster.nodes("zone-new-b", 1, zones=("b",))
+    cluster.request("PATCH", f"{NODES}/zone-new-b-0", {"metadata": {"labels": {"pool": "zone-new"}}})
+    assert cluster.drain("zone", guard=guard).outcome == "drained"
+    cluster.wait_ready(space, 1)
+    assert cluster.pods(space)[0]["spec"]["nodeName"] == "zone-new-b-0"

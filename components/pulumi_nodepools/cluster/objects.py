@@ -65,8 +65,14 @@ class ResourceNeeds(Raw):
     requests: dict[str, str | int | float] | None = None
 
 
+class Port(Raw):
+    host_port: int = 0
+    protocol: str = "TCP"
+
+
 class Container(Raw):
     resources: ResourceNeeds | None = None
+    ports: list[Port] | None = None
     restart_policy: str = ""
 
 
@@ -289,6 +295,7 @@ def pod_view(raw: RawPod) -> PodView:
         empty_dirs=tuple(volume.name for volume in spec.volumes or () if volume.empty_dir is not None),
         host_paths=tuple(volume.host_path.get("path", "") for volume in spec.volumes or () if volume.host_path),
         claims=_claims(meta.name, spec.volumes),
+        host_ports=_host_ports(spec),
         tolerations=tuple(_toleration(t.key, t.operator, t.value, t.effect) for t in spec.tolerations or ()),
         node_selector=_labels(spec.node_selector),
         affinity=_affinity(spec),
@@ -301,6 +308,11 @@ def _claims(pod: str, volumes: list[Volume] | None) -> tuple[str, ...]:
     """Names of a pod's claims; one that is made for a pod alone is named after both."""
     used = [volume for volume in volumes or () if volume.persistent_volume_claim or volume.ephemeral]
     return tuple((volume.persistent_volume_claim or {}).get("claimName", f"{pod}-{volume.name}") for volume in used)
+
+
+def _host_ports(spec: PodSpec) -> tuple[str, ...]:
+    found = (port for container in spec.containers for port in container.ports or () if port.host_port)
+    return tuple(f"{port.host_port}/{port.protocol}" for port in found)
 
 
 def node_view(raw: RawNode) -> NodeView:

@@ -82,6 +82,8 @@ class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     host_paths: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     """Names of its PersistentVolumeClaims, those made for it alone included."""
+    host_ports: tuple[str, ...] = ()
+    """Ports of the node that it takes, such as `8080/TCP`."""
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Mapping[str, str] = {}
     affinity: tuple[tuple[Requirement, ...], ...] = ()
@@ -189,6 +191,17 @@ class VolumeView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     affinity: tuple[tuple[Requirement, ...], ...] = ()
     """Required node affinity: any of the terms, all expressions of one. Empty: anywhere."""
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Zones or nodes that it is confined to, as its affinity names them; empty if it is not."""
+        found = (value for term in self.affinity for need in term if need.operator == "In" for value in need.values)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def local(self) -> bool:
+        """Whether it lives and dies with one node."""
+        return any(need.key == "kubernetes.io/hostname" for term in self.affinity for need in term)
+
 
 class AttachmentView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A VolumeAttachment: which volume a node holds. `volume` is empty for one without a PersistentVolume."""
@@ -209,6 +222,8 @@ class WorldView:
     pods: Sequence[PodView]
     budgets: Sequence[BudgetView] = ()
     controllers: Sequence[ControllerView] = ()
+    claims: Sequence[ClaimView] = ()
+    volumes: Sequence[VolumeView] = ()
 
 
 _PROPS = {

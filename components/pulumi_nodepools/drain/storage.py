@@ -5,7 +5,7 @@ What a node that lost its pods still holds is asked here; how long that is waite
 
 from collections.abc import Iterable
 
-from pulumi_nodepools.drain.model import AttachmentView, ClaimView, Diagnosis, PodView, VolumeView
+from pulumi_nodepools.drain.model import AttachmentView, ClaimView, Diagnosis, PodView, VolumeView, WorldView
 
 
 class Storage:
@@ -18,6 +18,16 @@ class Storage:
         self._bound: dict[tuple[str, str], str] = {}
         self._names: dict[str, str] = {}
         self._on_node: dict[str, dict[str, None]] = {}
+
+    @classmethod
+    def of(cls, view: WorldView) -> "Storage":
+        """The claims and volumes that were seen at one moment."""
+        storage = cls()
+        for claim in view.claims:
+            storage.put(claim)
+        for volume in view.volumes:
+            storage.put(volume)
+        return storage
 
     def put(self, view: AttachmentView | ClaimView | VolumeView) -> None:
         """Store an object as it is now."""

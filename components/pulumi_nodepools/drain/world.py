@@ -42,6 +42,7 @@ class World:
             world.put_budget(budget)
         for pod in view.pods:
             world.put_pod(pod)
+        world.storage = Storage.of(view)
         return world
 
     def put_pod(self, pod: PodView) -> list[PodView]:
@@ -142,6 +143,8 @@ class World:
             tuple(self.pods.values()),
             tuple(self.budgets.values()),
             tuple(self.controllers.values()),
+            tuple(self.storage.claims.values()),
+            tuple(self.storage.volumes.values()),
         )
 
 

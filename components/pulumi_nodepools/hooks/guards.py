@@ -12,7 +12,8 @@ import msgspec
 
 from pulumi_nodepools.drain.classify import classify
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, Resources, WorldView
-from pulumi_nodepools.drain.placement import fits
+from pulumi_nodepools.drain.placement import fits, taken_ports
+from pulumi_nodepools.drain.storage import Storage
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks.members import Membership
 
@@ -69,7 +70,7 @@ def require_room(
             f"{len(moving)} pods would be evicted and there is no ready, schedulable node outside the version; "
             f"nothing was touched. Add capacity and run again{otherwise}"
         )
-    _refuse_unplaced(moving, staying, world.pods, otherwise)
+    _refuse_unplaced(moving, staying, world, otherwise)
 
 
 def usable(node: NodeView) -> bool:
@@ -82,10 +83,9 @@ def _moves(pod: PodView, settings: DrainSettings) -> bool:
     return not pod.finished and classify(pod, settings, time.time()).action == "evict"
 
 
-def _refuse_unplaced(
-    moving: Sequence[PodView], staying: Sequence[NodeView], pods: Sequence[PodView], otherwise: str
-) -> None:
-    unplaced = fits(moving, remaining(staying, pods))
+def _refuse_unplaced(moving: Sequence[PodView], staying: Sequence[NodeView], world: WorldView, otherwise: str) -> None:
+    storage = Storage.of(world)
+    unplaced = fits(moving, remaining(staying, world.pods), storage, taken_ports(world.pods))
     if unplaced:
         named = "; ".join(str(entry) for entry in unplaced[:_NAMED])
         more = f"; and {len(unplaced) - _NAMED} more" if len(unplaced) > _NAMED else ""

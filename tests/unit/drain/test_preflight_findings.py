@@ -5,12 +5,15 @@ import pytest
 from pulumi_nodepools.drain.classify import DO_NOT_DISRUPT, SAFE_TO_EVICT
 from pulumi_nodepools.drain.model import (
     BudgetView,
+    ClaimView,
     ControllerView,
     DrainSettings,
     NodeView,
     Owner,
     PodView,
+    Requirement,
     Toleration,
+    VolumeView,
     WorldView,
 )
 from pulumi_nodepools.drain.preflight import check, refusing, standing, told
@@ -40,11 +43,18 @@ def budget(name="web", **fields):
     return BudgetView(namespace="shop", name=name, uid=name, **base | fields)
 
 
+def claimed(key):
+    """A claim `data`, bound to a volume that can be used where a node's label `key` says `old`."""
+    claim = ClaimView(namespace="shop", name="data", uid="c", volume="pv")
+    return claim, VolumeView(name="pv", uid="v", affinity=((Requirement(key, "In", ("old",)),),))
+
+
 def found(*views, nodes=(OLD,), others=(), **settings):
     def of(kind):
         return [view for view in views if isinstance(view, kind)]
 
-    view = WorldView([*nodes, *of(NodeView)], of(PodView), of(BudgetView), of(ControllerView))
+    kinds = (PodView, BudgetView, ControllerView, ClaimView, VolumeView)
+    view = WorldView([*nodes, *of(NodeView)], *(of(kind) for kind in kinds))
     return check(view, lambda node: node.labels.get("pool") == "old", DrainSettings(**settings), WALL, others)
 
 
@@ -86,6 +96,7 @@ def facts(*views, **more):
             "pending-pods",
             "pods elsewhere",
         ),
+        ([pod(claims=("data",)), *claimed(key="kubernetes.io/hostname")], "never", "local-volume", "pod shop/web-1-a"),
         ([NodeView(name="new", ready=False)], "info", "node-not-ready", "nodes elsewhere"),
         ([pod(node="new", labels={"app.kubernetes.io/name": "kured"})], "info", "other-actor", "actor kured"),
         (
@@ -114,6 +125,7 @@ def test_each_thing_is_found_with_a_fix(views, severity, reason, thing):
         [pod(owner=None, phase="Succeeded")],
         [pod(finalizers=("batch.kubernetes.io/job-tracking",))],
         [pod(deleted_at=WALL - 59)],
+        [pod(claims=("data",)), *claimed(key="topology.kubernetes.io/zone")],
         [pod(phase="Pending", ready=False), budget(expected=2, allowed=0)],  # the server lets it pass
         [pod(notes={DO_NOT_DISRUPT: "5m"}, started_at=WALL - 301)],
     ],

@@ -14,6 +14,7 @@ from pulumi_nodepools.drain.preflight.budgets import budget_findings
 from pulumi_nodepools.drain.preflight.finding import Finding
 from pulumi_nodepools.drain.preflight.pods import pod_findings
 from pulumi_nodepools.drain.preflight.surroundings import surrounding_findings
+from pulumi_nodepools.drain.preflight.volumes import volume_findings
 from pulumi_nodepools.drain.preflight.workloads import workload_findings
 from pulumi_nodepools.drain.world import World
 
@@ -56,6 +57,7 @@ def _found(
     yield from budget_findings(world, moving)
     yield from pod_findings(world, judged, settings, wall)
     yield from workload_findings(world, moving)
+    yield from volume_findings(world, moving)
     yield from surrounding_findings(world, names)
 
 
