@@ -29,6 +29,7 @@ from pulumi_nodepools.bootstrap import FAMILIES, OsFamily, PartType, UserPart
 from pulumi_nodepools.config_errors import explain, not_there_yet, rules_between
 from pulumi_nodepools.config_files import with_content
 from pulumi_nodepools.drain.acknowledge import require_entry
+from pulumi_nodepools.drain.rules import Rule
 from pulumi_nodepools.errors import ConfigError
 
 # pydantic turns only ValueError into one of its findings, so wrong types are ValueErrors here (TRY004).
@@ -248,6 +249,21 @@ class ForceConfig(Model):
     interval: Duration = 0.0
 
 
+class DrainRuleConfig(Model):
+    pods: Text = "*"
+    labels: Labels = {}
+    do: Literal["drain", "skip", "wait-completed"] = "drain"
+    order: Annotated[Count, Field(ge=-1000, le=1000)] = 0
+
+    @model_validator(mode="after")
+    def _usable(self) -> "DrainRuleConfig":
+        try:
+            Rule.from_props(self.model_dump())
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("drain.rules: ")) from None
+        return self
+
+
 class DrainConfig(Model):
     batch_size: Annotated[str, BeforeValidator(_batch_size)] = "10%"
     timeout: Duration = 1800.0
@@ -261,6 +277,7 @@ class DrainConfig(Model):
     jobs: Literal["evict", "wait"] = "evict"
     force: ForceConfig = ForceConfig()
     acknowledge: tuple[Annotated[Text, AfterValidator(_acknowledged)], ...] = ()
+    rules: tuple[DrainRuleConfig, ...] = ()
 
 
 class GateConfig(Model):

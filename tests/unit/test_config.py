@@ -10,6 +10,7 @@ import yaml
 
 from pulumi_nodepools.config import KubeadmJoinConfig, load, parse
 from pulumi_nodepools.drain.model import DrainSettings, ForceRule
+from pulumi_nodepools.drain.rules import Rule
 from pulumi_nodepools.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +100,16 @@ def test_when_to_force_is_read_and_means_nothing_without_force() -> None:
     assert "force" not in DrainSettings().to_props(), "hooks of earlier releases do not have it: no change to them"
     (problem,) = problems(edited(((*POOL, "drain"), {"force": rule})))
     assert "pools.worker.drain.force" in problem
+
+
+def test_a_pool_has_rules_for_some_pods() -> None:
+    rules = [{"pods": "jobs/*", "do": "wait-completed"}, {"labels": {"app": "db"}, "order": 5}]
+    config = parse(edited(((*POOL, "drain", "rules"), rules)))
+    settings = DrainSettings.from_props(config.pools["worker"].drain.model_dump(by_alias=True))
+    assert settings.rules == (Rule(pods="jobs/*", do="wait-completed"), Rule(labels={"app": "db"}, order=5))
+    (problem,) = problems(edited(((*POOL, "drain", "rules"), [{"pods": "jobs"}])))
+    assert problem.startswith("pools.worker.drain.rules[0]: ")
+    assert "<namespace>/<name>" in problem
 
 
 def test_a_pool_acknowledges_what_a_preflight_finds() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pulumi_nodepools.drain.model import DrainSettings, PodView, Requirement, Taint, Toleration
+from pulumi_nodepools.drain.rules import MOST, Rule
 from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -22,8 +23,7 @@ NOTES = frozenset({MIRROR, SAFE_TO_EVICT, DO_NOT_DISRUPT, DRAIN_ANNOTATION, ORDE
 CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 _CLUSTER_CRITICAL, _NODE_CRITICAL = 2_000_000_000, 2_000_001_000
 """Priorities of system-cluster-critical and system-node-critical."""
-_MOST = 1000
-_TIER = 2 * _MOST + 1
+_TIER = 2 * MOST + 1
 """So far apart that no order moves a pod into another tier."""
 _ORDER = re.compile(r"-?\d{1,4}", re.ASCII)
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -39,17 +39,23 @@ class Verdict:
     """On each node, pods of a higher tier go when those below have gone."""
 
 
-def tier_of(pod: PodView) -> int:
+def tier_of(pod: PodView, settings: DrainSettings) -> int:
     """When a pod's turn comes on its node: ordinary pods, those critical to the cluster, those critical to their node.
 
-    Within each of these an annotation may put it before or after others; an order that is no such number is none.
+    Within each of these an annotation or a rule may put it before or after others; an order that is no number within
+    the limits is none.
     """
     if pod.finished:
         return 0
     critical = (pod.priority >= _CLUSTER_CRITICAL) + (pod.priority >= _NODE_CRITICAL)
-    written = pod.notes.get(ORDER_ANNOTATION, "0")
+    rule = _rule(pod, settings)
+    written = pod.notes.get(ORDER_ANNOTATION, str(rule.order) if rule else "0")
     order = int(written) if _ORDER.fullmatch(written) else 0
-    return critical * _TIER + (order if abs(order) <= _MOST else 0)
+    return critical * _TIER + (order if abs(order) <= MOST else 0)
+
+
+def _rule(pod: PodView, settings: DrainSettings) -> Rule | None:
+    return next((rule for rule in settings.rules if rule.names(pod.path, pod.labels)), None)
 
 
 def classify(pod: PodView, settings: DrainSettings, wall: float) -> Verdict:
@@ -81,7 +87,8 @@ def _finished(pod: PodView, _settings: DrainSettings, _wall: float) -> Verdict |
 
 def _wished(pod: PodView, settings: DrainSettings, _wall: float) -> Verdict | None:
     """What the pod's owner wishes for drains, or the settings say for jobs."""
-    wish = (pod.notes.get(DRAIN_ANNOTATION) or pod.labels.get(CLUSTER_API) or "").lower()
+    rule = _rule(pod, settings)
+    wish = (pod.notes.get(DRAIN_ANNOTATION) or pod.labels.get(CLUSTER_API) or (rule.do if rule else "")).lower()
     if wish == "skip":
         return Verdict("ignore", "skip-asked")
     job = pod.owner is not None and pod.owner.kind == "Job" and pod.owner.api_version.startswith("batch/")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from pulumi_nodepools.drain.acknowledge import require_entry
+from pulumi_nodepools.drain.rules import Rule
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.units import share
 
@@ -304,6 +305,7 @@ class DrainSettings:
     force: ForceRule = ForceRule()
     acknowledge: tuple[str, ...] = ()
     """Findings of a preflight that are known and are not to stop anything."""
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         names = {key: prop for prop, key in _PROPS.items()}
@@ -323,11 +325,16 @@ class DrainSettings:
         """Read camelCase properties; what is missing takes its default."""
         known = {_PROPS[key]: value for key, value in props.items() if key in _PROPS and value is not None}
         force = ForceRule.from_props(props.get("force") or {})
-        return cls(**known, force=force, acknowledge=tuple(props.get("acknowledge") or ()))
+        rules = tuple(Rule.from_props(rule) for rule in props.get("rules") or ())
+        return cls(**known, force=force, acknowledge=tuple(props.get("acknowledge") or ()), rules=rules)
 
     def to_props(self) -> dict[str, Any]:
         """The settings as camelCase properties; what earlier releases did not have only if it is set."""
-        later = {"force": self.force.to_props(), "acknowledge": [*self.acknowledge]}
+        later = {
+            "force": self.force.to_props(),
+            "acknowledge": [*self.acknowledge],
+            "rules": [rule.to_props() for rule in self.rules],
+        }
         known = {prop: getattr(self, field) for prop, field in _PROPS.items()}
         kept = {prop: value for prop, value in known.items() if _LATER.get(prop) != value}
         return kept | {prop: value for prop, value in later.items() if value}

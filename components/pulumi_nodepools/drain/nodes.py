@@ -189,7 +189,7 @@ class Nodes:
             track.returns[pod.owner.uid] += fresh and track.cordoned is not None
             if track.returns[pod.owner.uid] > MAX_RETURNS:
                 verdict = Verdict("block", "returns-to-node")
-        tier = tier_of(pod)
+        tier = tier_of(pod, self._settings)
         if tier:
             verdict = Verdict(verdict.action, verdict.reason, tier)
         if verdict.action == "ignore":

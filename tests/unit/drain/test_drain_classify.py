@@ -4,6 +4,7 @@ import pytest
 
 from pulumi_nodepools.drain.classify import CLUSTER_API, DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, classify, tier_of
 from pulumi_nodepools.drain.model import DrainSettings, Owner, PodView
+from pulumi_nodepools.drain.rules import Rule
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION
 
@@ -88,14 +89,14 @@ def test_critical_pods_go_last_and_an_order_moves_pods_only_among_their_like():
         {"priority": CLUSTER, "notes": {ORDER_ANNOTATION: "1000"}},
         {"priority": NODE, "notes": {ORDER_ANNOTATION: "-1000"}},
     ]
-    tiers = [tier_of(pod(**one)) for one in fields]
+    tiers = [tier_of(pod(**one), DEFAULT) for one in fields]
     assert tiers == sorted(set(tiers))
-    assert tier_of(pod(priority=NODE, phase="Failed")) == 0
+    assert tier_of(pod(priority=NODE, phase="Failed"), DEFAULT) == 0
 
 
 @pytest.mark.parametrize("order", ["first", "", "1.5", "1001", "-1001", "99999", "+1"])
 def test_an_order_that_is_no_such_number_is_none(order):
-    assert tier_of(pod(notes={ORDER_ANNOTATION: order})) == 0
+    assert tier_of(pod(notes={ORDER_ANNOTATION: order}), DEFAULT) == 0
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,49 @@ def test_bad_settings_are_named_as_the_user_wrote_them(settings, message):
 def test_settings_survive_the_way_through_state():
     settings = DrainSettings(batch_size="3", node_timeout=60, bare_pods="allow", on_timeout="skip", jobs="wait")
     assert DrainSettings.from_props(settings.to_props()) == settings
+
+
+RULES = DrainSettings(
+    rules=(
+        Rule(pods="ns/db-*", order=10),
+        Rule(labels={"tier": "batch"}, do="wait-completed", order=-3),
+        Rule(pods="ns/*", do="skip"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "tier"),
+    [
+        ({"name": "db-0"}, ("evict", "movable"), 10),
+        ({"name": "db-0", "labels": {"tier": "batch"}}, ("evict", "movable"), 10),  # the first rule counts
+        ({"name": "x", "labels": {"tier": "batch"}}, ("wait", "wait-completed"), -3),
+        ({"name": "x"}, ("ignore", "skip-asked"), 0),
+        ({"name": "x", "namespace": "other"}, ("evict", "movable"), 0),
+        ({"name": "db-0", "notes": {DRAIN_ANNOTATION: "skip", ORDER_ANNOTATION: "1"}}, ("ignore", "skip-asked"), 1),
+        ({"name": "x", "notes": {DRAIN_ANNOTATION: "wait-completed"}}, ("wait", "wait-completed"), 0),
+    ],
+)
+def test_rules_of_the_settings(fields, expected, tier):
+    verdict = classify(pod(**fields), RULES, NOW)
+    assert (verdict.action, verdict.reason) == expected
+    assert tier_of(pod(**fields), RULES) == tier
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({}, "about every pod"),
+        ({"pods": "db-*"}, "<namespace>/<name>"),
+        ({"pods": "a/b", "do": "kill"}, "drain, skip, wait-completed"),
+        ({"pods": "a/b", "order": 1001}, "between -1000 and 1000"),
+    ],
+)
+def test_rules_that_cannot_be_meant_are_refused(rule, words):
+    with pytest.raises(ConfigError, match=rf"drain\.rules: .*{words}"):
+        Rule(**rule)
+
+
+def test_rules_survive_the_way_through_state():
+    assert DrainSettings.from_props(RULES.to_props()) == RULES
+    assert "rules" not in DEFAULT.to_props()

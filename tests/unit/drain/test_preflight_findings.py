@@ -148,6 +148,15 @@ def test_pods_of_one_workload_are_one_finding_with_their_number():
     assert (one.numbers["pods"], one.message.startswith("2 of its pods here may take 7200 s")) == (2, True)
 
 
+def test_all_that_is_wrong_with_a_pod_is_said_at_once():
+    stuck = pod(notes={SAFE_TO_EVICT: "false"})
+    assert {one.reason for one in found(stuck, WEB, budget(expected=2))} == {
+        "opted-out",
+        "pdb-impossible",
+        "single-replica",
+    }
+
+
 def test_unready_and_karpenters_nodes_are_named():
     sick = NodeView(
         name="old", labels={"pool": "old", "karpenter.sh/nodepool": "x"}, ready=False, ready_status="Unknown"

@@ -53,7 +53,8 @@ def _found(
     settings: DrainSettings,
     wall: float,
 ) -> Iterator[Finding]:
-    moving = [pod for pod, verdict in judged if verdict.action == "evict" and not pod.finished]
+    # What blocks now would have to move as well once that is settled: say all of it at once.
+    moving = [pod for pod, verdict in judged if verdict.action in ("evict", "block") and not pod.finished]
     yield from budget_findings(world, moving)
     yield from pod_findings(world, judged, settings, wall)
     yield from workload_findings(world, moving)
