@@ -74,8 +74,11 @@ def _forbidden(answer: Answered) -> Meaning:
 def retry_delay(means: Meaning, failures: int, retry_after: float, *, key: str = "") -> float:
     """Seconds until the next try after `failures` such answers in a row; the server's own wish comes first.
 
+    A server that protects itself knows how long it wants to be left alone; that fewer are sent then is enough besides.
     `key` spreads many that failed together: by up to a quarter, always the same for the same key and try.
     """
     first, most = _RETRY[means]
     delay = max(min(first * float(2 ** min(failures - 1, 10)), most), retry_after)
+    if means == "throttled" and retry_after:
+        delay = retry_after
     return delay * (1 + 0.25 * zlib.crc32(f"{key}/{failures}".encode()) / 2**32) if key else delay

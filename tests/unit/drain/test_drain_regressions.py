@@ -117,6 +117,19 @@ def test_retries_of_many_pods_are_spread():
     assert min(retry_delay("throttled", 1, 10, key=f"uid-{index}") for index in range(50)) >= 10
 
 
+def test_a_server_that_protects_itself_is_left_alone_for_as_long_as_it_asks_and_no_longer():
+    case = Case(old_node(), *[make_pod(f"p{index}", owner=f"o{index}") for index in range(40)], unbudgeted="all")
+    case.begin()
+    for turn in range(6):
+        for name in case.sent:
+            case.answer(name, 429, retry_after=1.0)
+        case.at(case.now + 0.9)
+        assert case.sent == [], "not before it said so"
+        case.at(case.now + 0.4)
+        assert len(case.sent) <= max(1, 32 >> turn)
+        assert case.sent, "and then at once, however often it refused"
+
+
 @replays("kubectl: waitForDelete, client error", "no error of one request ends a drain")
 @replays("eksctl: recoverable error", "retried, further apart")
 def test_a_server_that_does_not_answer_is_asked_by_fewer_and_fewer():
