@@ -31,7 +31,7 @@ setup: $(STAMP) $(POLICY_STAMP) ## Install Python packages into .venv and polici
 binaries: $(STAMP) ## Build (once) or find the engine and the control plane
 	$(PY) -m sandbox.binaries
 
-demo: setup binaries ## The whole story on the sandbox; out/demo/report.json
+demo: setup binaries ## The whole story on the sandbox; out/demo/report.json and report.html
 	$(PY) -m sandbox.demo
 
 lint: $(STAMP)

@@ -2,7 +2,7 @@
 
 Fourteen nodes over three zones run a production-like mix and a CI job that fails at random where kernel memory is
 accounted. The stack's YAML gets the patched version; preview and policies look at it; one `pulumi up` replaces the
-pool. Leaves out/demo/report.json and exits 0 only if every claim in it held.
+pool. Leaves out/demo/report.json and report.html, and exits 0 only if every claim in it held.
 """
 
 import json
@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pulumi_nodepools import report as report_files
+from pulumi_nodepools.cli import reporting
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from sandbox import claims
@@ -23,6 +25,7 @@ from sandbox.recorder import Recorder
 from sandbox.signals import TERMINATED_EXIT, Terminated, catch_terminate
 from sandbox.stack import Sandbox
 from sandbox.story import apply, ci
+from sandbox.story.record import recorded
 
 POOL = "worker"
 OLD, NEW = "7.6.1810", "7.7.1908"
@@ -123,10 +126,7 @@ def _tell(story: Story, sandbox: Sandbox, client: Client, project: Project) -> N
         "recordedSeconds": round(time.time() - recorder.began, 1),
         "recorderGaps": recorder.gaps,
         "ciRuns": {"unpatched": runner.counts(patched=False), "patched": runner.counts(patched=True)},
-        "interruptions": [asdict(item) for item in ledger.interruptions],
-        "predictedInterruptions": sorted(claims.single_replica_services(client)),
-        "capacity": ledger.capacity,
-        "firstCordon": ledger.first_cordon,
+        **recorded(ledger, recorder.began, OLD, claims.single_replica_services(client)),
     }
     fleet = json.loads(instances.read_text())
     story.verdicts += [
@@ -148,18 +148,19 @@ def _write(story: Story) -> None:
     drains = [json.loads(path.read_text()) for path in sorted((OUTPUT / "drains").glob("*.json"))]
     document = {
         "schemaVersion": 1,
+        "kind": "demo",
         "claims": [asdict(item) for item in story.verdicts],
         "phases": story.phases,
         **story.facts,
         "drains": drains,
     }
-    (OUTPUT / "report.json").write_text(json.dumps(document, indent=2) + "\n")
+    page = reporting.written(report_files.write(OUTPUT / "report.json", document))
     print("\n== Claims")
     for item in story.verdicts:
         print(f"   {'held  ' if item.held else 'BROKEN'} {item.text}: {item.detail}")
     total = sum(story.phases.values())
-    shown = (OUTPUT / "report.json").relative_to(Path.cwd()) if OUTPUT.is_relative_to(Path.cwd()) else OUTPUT
-    print(f"\n   {total:.0f} s in all; everything measured is in {shown}")
+    shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
+    print(f"\n   {total:.0f} s in all; everything measured is in {shown} and, for programs, in report.json beside it")
 
 
 if __name__ == "__main__":

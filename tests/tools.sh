@@ -2,8 +2,8 @@
 # The programs that the default tests ask for their opinion: `tools.sh check` says what is missing, `install` gets it.
 # cloud-init is asked for its schema only; where it finds no cloud at boot, Debian's package keeps itself disabled.
 set -eu
-packages='cloud-init shellcheck systemd openssh-server openssh-client'
-programs='cloud-init shellcheck systemd-analyze sshd ssh-keygen ssh'
+packages='cloud-init shellcheck systemd openssh-server openssh-client chromium'
+programs='cloud-init shellcheck systemd-analyze sshd ssh-keygen ssh chromium'
 
 missing=''
 PATH="$PATH:/usr/sbin:/sbin"

@@ -23,11 +23,16 @@ def save_if_wanted(name: str, body: Mapping[str, Any], *, kind: str = "drain") -
 
 
 def write(path: Path, body: Mapping[str, Any]) -> Path:
+    """Write one JSON document, whole or not at all."""
+    return write_text(path, text(body))
+
+
+def write_text(path: Path, content: str) -> Path:
     """Write whole or not at all: a reader may look at any moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text(body))
+        file.write(content)
     Path(temporary).replace(path)
     return path
 

@@ -15,6 +15,7 @@ from pulumi_nodepools.cli.checking import ci_check
 from pulumi_nodepools.cli.draining import drain
 from pulumi_nodepools.cli.looking import preflight, status
 from pulumi_nodepools.cli.rendering import render_user_data
+from pulumi_nodepools.cli.reporting import report
 from pulumi_nodepools.cli.scanning import soak
 from pulumi_nodepools.cli.uncordoning import uncordon
 from pulumi_nodepools.errors import NodePoolsError
@@ -35,6 +36,7 @@ app.command()(resume)
 app.command()(stop)
 app.command()(status)
 app.command("ci-check")(ci_check)
+app.command()(report)
 app.command("render-user-data")(render_user_data)
 app.add_typer(soak, name="soak")
 

@@ -35,7 +35,11 @@ def reported(output: Output, act: Callable[[], dict[str, Any]]) -> int:
 
 def _failure(error: NodePoolsError) -> dict[str, Any]:
     report = getattr(error, "report", None)
-    body = {**(report.to_json() if report else {"schemaVersion": 1}), "outcome": "failed", "error": str(error)}
+    body = {
+        **(report.to_json() if report else {"schemaVersion": 1, "kind": "failure"}),
+        "outcome": "failed",
+        "error": str(error),
+    }
     if error.exit_code == 2 and not body.get("diagnosis"):
         reason = "held" if isinstance(error, HeldError) else "stopped"
         known = getattr(error, "diagnosis", ()) or [Diagnosis(reason, "", "", str(error), "")]

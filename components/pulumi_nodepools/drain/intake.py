@@ -28,6 +28,7 @@ def seen(state: State, event: Seen, now: float) -> None:
         case NodeView() as node:
             state.world.nodes[node.name] = node
             _node_seen(state, node, now)
+            state.capacity.seen(node, now, ours=node.name in state.nodes.tracks)
         case BudgetView() as budget:
             changed = state.world.put_budget(budget)
             state.evictions.budget_changed(budget.uid, now)
@@ -144,6 +145,7 @@ def _pod_gone(state: State, uid: str, now: float) -> None:
 
 def _node_gone(state: State, name: str, now: float) -> None:
     state.world.nodes.pop(name, None)
+    state.capacity.gone(name, now)
     track = state.nodes.tracks.get(name)
     for uid in track.left if track else ():
         state.evictions.keep(uid)

@@ -60,6 +60,7 @@ def step(state: State, event: Event, now: float) -> list[Action]:
 def _synced(state: State, _: Synced, now: float) -> None:
     for node in state.world.nodes.values():
         state.nodes.seen(node, now)
+    state.capacity.begin(now)
     for track in state.nodes.tracks.values():
         for uid in state.world.by_node.get(track.name, ()):
             state.nodes.judge(state.world.pods[uid], now + state.wall_offset, fresh=False)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pulumi_nodepools.drain.capacity import Point
 from pulumi_nodepools.drain.events import Finish
 from pulumi_nodepools.drain.lanes import Track
 from pulumi_nodepools.drain.model import Diagnosis, DrainEvent
@@ -50,6 +51,10 @@ class PodReport:
     codes: Mapping[str, int]
     blocked_seconds: float
     budget: str
+    began: float | None
+    """Seconds since the drain began when its turn came, None if it never did."""
+    ended: float | None
+    """The same when its eviction was accepted, None if it never was."""
     outcome: str
     """evicted, forced (deleted after its node's time was up), gone (it ended by itself), or left."""
 
@@ -64,6 +69,7 @@ class PodReport:
             "codes": dict(self.codes),
             "blockedSeconds": self.blocked_seconds,
             "budget": self.budget,
+            "evict": {"start": self.began, "end": self.ended},
             "outcome": self.outcome,
         }
 
@@ -83,6 +89,8 @@ class DrainReport:
     pods: list[PodReport]
     skipped: list[tuple[str, str, str]]
     predicted: list[str]
+    floor: int | None
+    capacity: list[Point]
     diagnosis: list[Diagnosis]
     events: list[tuple[float, DrainEvent]]
     api_calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -91,6 +99,7 @@ class DrainReport:
         """The document."""
         return {
             "schemaVersion": SCHEMA_VERSION,
+            "kind": "drain",
             "run": {
                 "owner": self.owner,
                 "outcome": self.outcome,
@@ -108,6 +117,10 @@ class DrainReport:
                 if pod.outcome == "forced"
             ],
             "predictedInterruptions": list(self.predicted),
+            "capacity": {
+                "floor": self.floor,
+                "points": [{"at": point.at, "blue": point.blue, "green": point.green} for point in self.capacity],
+            },
             "diagnosis": [entry.to_json() for entry in self.diagnosis],
             "events": [
                 {"at": at, "kind": event.kind, "node": event.node, "message": event.message}
@@ -138,6 +151,8 @@ def make_report(
         pods=[_pod(state, track, now) for track in state.evictions.tracks.values()] + _untouched(state),
         skipped=_skipped(state),
         predicted=state.workloads.single(),
+        floor=state.capacity.floor,
+        capacity=[Point(_round(point.at - state.started), point.blue, point.green) for point in state.capacity.points],
         diagnosis=list(finish.diagnoses) if finish else [],
         events=[(_round(at - state.started), event) for at, event in events],
         api_calls=api_calls,
@@ -185,6 +200,8 @@ def _pod(state: State, track: Track, now: float) -> PodReport:
         codes=track.codes,
         blocked_seconds=_round(until - track.since),
         budget=", ".join(budget.path for budget in budgets if budget),
+        began=_since(state, track.since),
+        ended=_since(state, track.accepted_at),
         outcome="forced" if track.deleted and track.accepted_at is not None else track.outcome or "left",
     )
 
@@ -194,7 +211,7 @@ def _untouched(state: State) -> list[PodReport]:
     tracks = state.evictions.tracks
     uids = (uid for track in state.nodes.tracks.values() for uid in track.left if uid not in tracks)
     pods = (state.world.pods[uid] for uid in uids if uid in state.world.pods)
-    return [PodReport(p.namespace, p.name, p.uid, p.node, 0, {}, 0.0, "", "left") for p in pods]
+    return [PodReport(p.namespace, p.name, p.uid, p.node, 0, {}, 0.0, "", None, None, "left") for p in pods]
 
 
 def _skipped(state: State) -> list[tuple[str, str, str]]:

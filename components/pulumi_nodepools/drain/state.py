@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Literal
 
 from pulumi_nodepools.drain import storage
+from pulumi_nodepools.drain.capacity import Capacity
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import Action, Finish
 from pulumi_nodepools.drain.evictions import Evictions
@@ -34,6 +35,7 @@ class State:
         self.nodes = Nodes(self.world, settings, owner, matches)
         self.evictions = Evictions(self.world, settings)
         self.workloads = Workloads(self.world)
+        self.capacity = Capacity()
         self.phase: Phase = "sync"
         self.started = now
         self.wall_offset = wall - now
