@@ -62,8 +62,8 @@ chaos: setup binaries ## Kills, races and interference, with the real engine (sl
 	$(PY) -m pytest -m chaos
 
 bench: setup binaries ## Our drain beside kubectl's and raw evictions, and how it grows; out/bench/*.json (10 minutes)
-	$(PY) -m tests.bench.drain_speed
 	$(PY) tests/bench/drain_scale.py
+	$(PY) -m tests.bench.drain_speed
 
 test: check setup binaries ## Checks and the default tiers: unit, components, policies, the sandbox's own parts
 	$(PY) -m pytest -m "not apiserver and not e2e and not chaos and not boot"
