@@ -252,6 +252,8 @@ class BlueGreenNodePoolArgs:
     gate: GateArgs = GateArgs()
     smoke_test: str | None = None
     target_group_arns: Sequence[pulumi.Input[str]] = ()
+    differences: Sequence[str] = ()
+    """What a new version may have other than the one that serves, beside image, kernel, family and taints."""
     group_depends_on: Sequence[pulumi.Resource] = ()
     found: Survey | None = None
     """What `surveyed` has found; without it the component looks by itself when it is made."""
@@ -324,6 +326,7 @@ class BlueGreenNodePoolArgs:
             drain=DrainSettings.from_props(drain),
             gate=GateArgs(**config.gate.model_dump()),
             smoke_test=config.smoke_test,
+            differences=config.differences,
             target_group_arns=config.target_group_arns,
         )
 

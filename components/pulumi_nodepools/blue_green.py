@@ -24,7 +24,7 @@ from pulumi_nodepools.lifecycle import State, require_possible
 from pulumi_nodepools.node_pool import NodePool
 from pulumi_nodepools.survey import survey
 from pulumi_nodepools.version_groups import VersionGroups
-from pulumi_nodepools.version_spec import spec
+from pulumi_nodepools.version_spec import require_like_serving, spec, written
 
 TOKEN = "nodepools:aws:BlueGreenNodePool"  # noqa: S105 - a type token
 _DYNAMIC = "pulumi-python:dynamic/nodepools:"
@@ -206,6 +206,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "generation": self.gate.generation,
             "others": others,
             "drain": args.drain.to_props(),
+            "replica": written(args),
             "pending": self._found.pending,
             "urn": child_urn(self, f"{_DYNAMIC}Cutover", name),
         }
@@ -238,6 +239,7 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
         )
         require_possible(args.pool, args.states, found.existing)
         size_for(args, found.live_size)
+        require_like_serving(args, found)
         _require_account(args.pool, found.account)
         preview.tell(args.pool, found)
     except NodePoolsError as error:

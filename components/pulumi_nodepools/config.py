@@ -31,6 +31,7 @@ from pulumi_nodepools.config_files import with_content
 from pulumi_nodepools.drain.acknowledge import require_entry
 from pulumi_nodepools.drain.rules import Rule
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.replica import replica_field
 
 # pydantic turns only ValueError into one of its findings, so wrong types are ValueErrors here (TRY004).
 
@@ -320,6 +321,7 @@ class PoolConfig(NodeConfig):
     smoke_test: Annotated[Text, Field(min_length=1)] | None = None
     startup_validator: StartupValidatorConfig | None = None
     adopt: AdoptConfig | None = None
+    differences: tuple[Annotated[Text, AfterValidator(replica_field)], ...] = ()
 
     @model_validator(mode="after")
     def _judge_parts(self) -> Self:

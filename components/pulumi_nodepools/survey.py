@@ -5,6 +5,7 @@ Only reads. It runs in every preview, so that a missing right or a full subnet i
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pulumi_nodepools import join_token
 from pulumi_nodepools.aws import groups, subnets
@@ -37,6 +38,8 @@ class Survey:
     """The full groups of each listed version that has any."""
     pending: str = ""
     """The version that a run began to bring into service without coming to its end."""
+    replica: Mapping[str, Any] = field(default_factory=dict)
+    """How the nodes of the serving version are made; empty if that is not known."""
     creates: bool = True
     """Whether the active version has no group yet, so that new instances would be paid for."""
     findings: tuple[Finding, ...] = ()
@@ -93,6 +96,7 @@ def survey(
         warnings=(f"pool {pool}: {token.message}",) if token else (),
         existing={version: views for version, views in existing.items() if views},
         pending=record.pending,
+        replica=record.replica,
         creates=active in added,
         findings=tuple(preflight.of_other_versions(client, pool, active, drain or DrainSettings())),
     )

@@ -6,8 +6,10 @@ from typing import Any
 
 import pulumi
 
-from pulumi_nodepools.args import ClusterArgs, NodeArgs
+from pulumi_nodepools.args import BlueGreenNodePoolArgs, ClusterArgs, NodeArgs
 from pulumi_nodepools.bootstrap import FAMILIES, EksJoin, KubeadmJoin
+from pulumi_nodepools.replica import comparable, differences, require_replica
+from pulumi_nodepools.survey import Survey
 
 
 def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
@@ -55,6 +57,25 @@ def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
         },
     }
     return _without_empty(written)
+
+
+def written(args: BlueGreenNodePoolArgs) -> dict[str, Any]:
+    """What of the active version its successor must be like; nothing is known of an adopted one."""
+    nodes = args.versions.get(args.active)
+    return comparable(spec(args.cluster, nodes)) if nodes else {}
+
+
+def require_like_serving(args: BlueGreenNodePoolArgs, found: Survey) -> None:
+    """ConfigError for a difference between the active version and the serving one that nobody has acknowledged.
+
+    Asked only before the active version is made: the way back to one that exists is never barred.
+    """
+    if args.active in found.existing or not found.replica:
+        return
+    seen = list(differences(found.replica, written(args)))
+    require_replica(args.pool, args.active, str(found.serving), seen, args.differences)
+    for _, text in seen:
+        pulumi.log.warn(f"pool {args.pool}: {text}, as acknowledged")
 
 
 def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,11 @@ import base64
 import pulumi
 import pytest
 
-from pulumi_nodepools import BlueGreenNodePool
-from tests.components.conftest import make_nodes, make_pool
+from pulumi_nodepools import BlueGreenNodePool, RootVolumeArgs
+from pulumi_nodepools.bootstrap import UserPart
+from pulumi_nodepools.replica import FIELDS, PATCHED
+from pulumi_nodepools.version_spec import spec
+from tests.components.conftest import make_cluster, make_nodes, make_pool
 from tests.components.engine import Recording, run
 
 ACTIVE, STANDBY, RETIRED, CANARY = "7.7.1908", "7.6.1810", "7.5.1804", "7.8.2003"
@@ -149,3 +152,38 @@ def test_an_adopted_group_stands_by_like_any_other_version(surveyed) -> None:
     (other,) = recorded[CUTOVER].inputs["others"]
     assert (other["version"], other["state"]) == ("adopted", "retired")
     assert not [one.name for one in recorded.registered if "adopted" in one.name]
+
+
+def test_a_new_version_that_is_no_replica_is_refused_until_that_is_acknowledged(surveyed) -> None:
+    surveyed(live=14)
+    replica = run(lambda: BlueGreenNodePool("worker", make_pool()))[CUTOVER].inputs["replica"]
+    assert (replica["instanceType"], "imageId" in replica, "kernel" in replica) == ("m5.2xlarge", False, False)
+    larger = make_nodes(instance_type="m5.4xlarge", image_id="ami-0ccccccccccc77191", kernel_arguments=())
+
+    def build(**changes) -> Recording:
+        return run(lambda: BlueGreenNodePool("worker", make_pool("7.8.2003", larger, **changes)))
+
+    surveyed(live=14, replica=replica)
+    with pytest.raises(
+        pulumi.RunError, match=r"instanceType m5\.2xlarge becomes m5\.4xlarge.*differences: \[instanceType\]"
+    ):
+        build()
+    assert build(differences=["instanceType"])["worker-7.8.2003-group"]
+    surveyed(live=14, replica=replica, existing=["7.8.2003"])
+    assert build()["worker-7.8.2003-group"], "the way back is never barred"
+
+
+def test_every_field_of_a_version_is_a_patch_or_may_be_acknowledged() -> None:
+    volume = RootVolumeArgs(size=50)
+    part = UserPart(name="a.sh", type="shell-script", content="#!/bin/sh")
+    nodes = make_nodes(
+        taints=["a=b:NoSchedule"],
+        kubelet_arguments=["--v=2"],
+        root_volume=volume,
+        zones="each",
+        associate_public_ip=True,
+        startup_taint=True,
+        user_parts=[part],
+    )
+    own = {*run(lambda: spec(make_cluster(), nodes)).result, "instanceProfile"}
+    assert own == {*FIELDS, *PATCHED, "cluster"}

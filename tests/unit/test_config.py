@@ -267,6 +267,7 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*VERSION, "retired"), True, "retired: stands on the active version; make another one active first"),
     # what is not there yet
     ((*POOL, "soak"), {"duration": "72h"}, "pools.worker.soak: soak is not there yet; for now: leave soak out"),
+    ((*POOL, "differences"), ["imageId"], '"imageId" is not a field that versions differ in; write some of'),
     ((*POOL, "adopt"), {}, "pools.worker.adopt.autoScalingGroup: missing; write the name of the existing"),
     ((*POOL, "adopt"), {"autoScalingGroup": "g", "version": "7.6.1810"}, "is listed under versions too; rename one"),
 ]

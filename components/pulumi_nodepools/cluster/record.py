@@ -59,6 +59,8 @@ class Record:
     serving_groups: tuple[str, ...] = ()
     pending: str = ""
     """The version that a gate began to bring in; empty once the cutover to it, or back, is complete."""
+    replica: Mapping[str, Any] = field(default_factory=dict)
+    """How the nodes of the serving version are made, as far as its successor must be like it."""
     states: Mapping[str, str] = field(default_factory=dict)
     """The state of each listed version as of the last complete cutover, for people."""
     phase: str = ""
@@ -76,6 +78,7 @@ class Record:
             "serving": self.serving,
             "servingGroups": list(self.serving_groups),
             "pending": self.pending,
+            "replica": dict(self.replica),
             "states": dict(self.states),
             "phase": self.phase,
             "frozen": {name: {**vars(was), "suspended": list(was.suspended)} for name, was in self.frozen.items()},
@@ -99,6 +102,7 @@ class Record:
             "serving",
             "servingGroups",
             "pending",
+            "replica",
             "states",
             "phase",
             "frozen",
@@ -110,6 +114,7 @@ class Record:
             serving=raw.get("serving"),
             serving_groups=tuple(raw.get("servingGroups", ())),
             pending=raw.get("pending", ""),
+            replica=raw.get("replica", {}),
             states=raw.get("states", {}),
             phase=raw.get("phase", ""),
             frozen={name: _frozen(was) for name, was in raw.get("frozen", {}).items()},

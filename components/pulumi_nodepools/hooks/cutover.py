@@ -51,7 +51,7 @@ class CutoverProvider(EchoProvider):
 
 class Cutover(Resource, module="nodepools", name="Cutover"):
     """Props: schemaVersion, cluster, clusterUid, account, region, access, pool, active, proved, generation, groups,
-    others (`[{version, state, groups}]`), drain (settings), pending, urn."""
+    others (`[{version, state, groups}]`), drain (settings), replica, pending, urn."""
 
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(CutoverProvider(), name, dict(props), hidden(opts))

@@ -41,6 +41,7 @@ class CutoverProps:
     proved: str
     others: tuple[Other, ...]
     settings: DrainSettings
+    replica: Mapping[str, Any]
 
     @classmethod
     def read(cls, props: Mapping[str, Any]) -> "CutoverProps":
@@ -57,7 +58,11 @@ class CutoverProps:
             for raw in props.get("others") or ()
         )
         return cls(
-            place, str(props.get("proved") or ""), others, DrainSettings.from_props(plain(props.get("drain") or {}))
+            place,
+            str(props.get("proved") or ""),
+            others,
+            DrainSettings.from_props(plain(props.get("drain") or {})),
+            props.get("replica") or {},
         )
 
 
@@ -127,6 +132,7 @@ class _Cutover:
                 serving=props.version,
                 serving_groups=tuple(names),
                 pending=props.version,
+                replica=self.wanted.replica,
                 phase=f"cutover {props.version}",
             )
         )
