@@ -47,7 +47,14 @@ NOT_OURS = (
     ),
     ("capi: nothing asked again within 20 s", "nothing is asked again at all: the watch tells"),
     ("capi: truncated condition messages", "the report has every pod; only the error's text names the first 20"),
-    ("capi, karpenter: volumes still attached", "the drain of pods ends before volumes are looked at"),
+    (
+        "capi, karpenter: volumes still attached",
+        "a wait of its own after the pods: `tests/apiserver/test_drain_volumes.py`",
+    ),
+    (
+        "capi: node with the exclude annotation",
+        "nodes are chosen by name, label or pool; what is not chosen is not drained",
+    ),
     ("karpenter: NodeClaims, registration, label before the drain", "nodes belong to Auto Scaling groups here"),
     ("eksctl: no policy API", "as for kubectl"),
     ("upgrade-manager: drift, standby, zones", "versions of a pool are whole groups: nothing drifts in place"),

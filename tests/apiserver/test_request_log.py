@@ -5,6 +5,7 @@ import pytest
 from pulumi_nodepools.cluster import eviction
 from pulumi_nodepools.drain.events import Evict
 from tests.apiserver.drain_case import pod_spec
+from tests.conformance import replays
 
 pytestmark = pytest.mark.apiserver
 
@@ -30,6 +31,8 @@ def found(cluster):
     return [line.partition(":")[0] for line in cluster.requests.violations()]
 
 
+@replays("kubectl: exact Eviction objects", "the UID as precondition, no grace: the pod has its own")
+@replays("kubectl: lists carry limit=500", "one paged list of all pods")
 def test_one_eviction_with_a_uid_is_as_it_should_be(cluster, pod):
     assert eviction.evict(cluster.client, pod).code == 201
     assert found(cluster) == []
