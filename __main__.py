@@ -12,6 +12,7 @@ from pulumi_nodepools import (
     ConfigError,
     DrainerAccess,
     StartupValidator,
+    create_soak_tests,
     load,
     surveyed,
 )
@@ -42,6 +43,7 @@ def main() -> None:
     pools = {
         name: BlueGreenNodePool(name, replace(args, group_depends_on=before[name])) for name, args in wanted.items()
     }
+    create_soak_tests(wanted, {name: pool.canaries for name, pool in pools.items()})
     pulumi.export("active", {name: pool.active for name, pool in config.pools.items()})
     pulumi.export("groups", {name: pool.group_names for name, pool in pools.items()})
     pulumi.export("nodes", {name: pool.nodes for name, pool in pools.items()})

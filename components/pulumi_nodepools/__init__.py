@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from pulumi_nodepools.hooks.soak_gate import SoakGate
     from pulumi_nodepools.hooks.version_lock import VersionLock
     from pulumi_nodepools.host_validation import HostValidation, HostValidationArgs, SshHost
+    from pulumi_nodepools.kernel_watch import KernelWatch
     from pulumi_nodepools.node_pool import NodePool
+    from pulumi_nodepools.promotion import create_soak_tests
+    from pulumi_nodepools.soak_args import SoakArgs
+    from pulumi_nodepools.soak_test import SoakTest, SoakTestArgs
     from pulumi_nodepools.startup_validator import StartupValidator
 
 _MODULES = {
@@ -55,7 +59,12 @@ _MODULES = {
     "ReadinessGate": "hooks.readiness_gate",
     "RootVolumeArgs": "args",
     "SizeArgs": "args",
+    "KernelWatch": "kernel_watch",
+    "SoakArgs": "soak_args",
     "SoakGate": "hooks.soak_gate",
+    "SoakTest": "soak_test",
+    "SoakTestArgs": "soak_test",
+    "create_soak_tests": "promotion",
     "SshHost": "host_validation",
     "StartupValidator": "startup_validator",
     "StackConfig": "config",
@@ -79,6 +88,7 @@ __all__ = [
     "GateArgs",
     "HostValidation",
     "HostValidationArgs",
+    "KernelWatch",
     "KubeadmJoin",
     "NodeArgs",
     "NodePool",
@@ -87,12 +97,16 @@ __all__ = [
     "ReadinessGate",
     "RootVolumeArgs",
     "SizeArgs",
+    "SoakArgs",
     "SoakGate",
+    "SoakTest",
+    "SoakTestArgs",
     "SshHost",
     "StackConfig",
     "StartupValidator",
     "UserPart",
     "VersionLock",
+    "create_soak_tests",
     "load",
     "surveyed",
 ]

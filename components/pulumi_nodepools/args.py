@@ -27,6 +27,7 @@ from pulumi_nodepools.config import (
 from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.lifecycle import State, contradictions, state_of
+from pulumi_nodepools.soak_args import SoakArgs
 from pulumi_nodepools.survey import Survey
 
 
@@ -251,6 +252,8 @@ class BlueGreenNodePoolArgs:
     drain: DrainSettings = field(default_factory=DrainSettings)
     gate: GateArgs = GateArgs()
     smoke_test: str | None = None
+    soak: SoakArgs | None = None
+    """With it, a version that does not exist yet becomes active only once its soak is passed."""
     target_group_arns: Sequence[pulumi.Input[str]] = ()
     differences: Sequence[str] = ()
     """What a new version may have other than the one that serves, beside image, kernel, family and taints."""
@@ -327,6 +330,7 @@ class BlueGreenNodePoolArgs:
             gate=GateArgs(**config.gate.model_dump()),
             smoke_test=config.smoke_test,
             differences=config.differences,
+            soak=config.soak.args() if config.soak else None,
             target_group_arns=config.target_group_arns,
         )
 

@@ -19,15 +19,17 @@ from pulumi_nodepools.errors import ConfigError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks.cutover import Cutover
 from pulumi_nodepools.hooks.drain_hook import DrainHook
 from pulumi_nodepools.hooks.readiness_gate import ReadinessGate
+from pulumi_nodepools.hooks.soak_gate import SoakGate
 from pulumi_nodepools.hooks.version_lock import VersionLock
 from pulumi_nodepools.lifecycle import State, require_possible
 from pulumi_nodepools.node_pool import NodePool
+from pulumi_nodepools.promotion import create_soak_gate
 from pulumi_nodepools.survey import survey
+from pulumi_nodepools.urns import DYNAMIC, child_urn
 from pulumi_nodepools.version_groups import VersionGroups
 from pulumi_nodepools.version_spec import require_like_serving, spec, written
 
 TOKEN = "nodepools:aws:BlueGreenNodePool"  # noqa: S105 - a type token
-_DYNAMIC = "pulumi-python:dynamic/nodepools:"
 _SCHEMA = 1
 
 
@@ -43,6 +45,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
     gate: ReadinessGate
     cutover: Cutover
     smoke_test: local.Command | None
+    soak_gate: SoakGate | None
     group_names: list[str]
     nodes: pulumi.Output[int]
     """How many nodes the active version's groups want, as last seen by the engine."""
@@ -56,6 +59,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
         self._args = args
         self._states = args.states
         self.pools, self.canaries, hooks = {}, {}, {}
+        self.soak_gate = create_soak_gate(args, self._found, self)
         for version, state in self._states.items():
             if version in args.adopted:
                 continue
@@ -98,7 +102,9 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "version": version,
             "spec": spec(args.cluster, args.versions[version]),
         }
-        return VersionLock(self._named(version, "lock"), props, pulumi.ResourceOptions(parent=self))
+        # Nothing of a version is made before its soak is passed; a canary is there to pass it.
+        first = [self.soak_gate] if self.soak_gate and version == args.active else []
+        return VersionLock(self._named(version, "lock"), props, pulumi.ResourceOptions(parent=self, depends_on=first))
 
     def _create_nodes(self, version: str, lock: VersionLock, size: SizeArgs, *, canary: bool = False) -> NodePool:
         args = self._args
@@ -148,7 +154,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             **self._place(VersionGroups.made(nodes)),
             "version": version,
             "drain": self._args.drain.to_props(),
-            "urn": child_urn(self, f"{_DYNAMIC}DrainHook", name),
+            "urn": child_urn(self, f"{DYNAMIC}DrainHook", name),
         }
         return DrainHook(name, props, pulumi.ResourceOptions(parent=self, depends_on=list(nodes.groups)))
 
@@ -169,7 +175,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "adopted": version in args.adopted,
             "limits": groups.limits,
             "pending": "" if canary else self._found.pending,
-            "urn": child_urn(self, f"{_DYNAMIC}ReadinessGate", name),
+            "urn": child_urn(self, f"{DYNAMIC}ReadinessGate", name),
         }
         before = [*groups.resources, *([hook] if hook else [])]
         return ReadinessGate(name, props, pulumi.ResourceOptions(parent=self, depends_on=before))
@@ -208,7 +214,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "drain": args.drain.to_props(),
             "replica": written(args),
             "pending": self._found.pending,
-            "urn": child_urn(self, f"{_DYNAMIC}Cutover", name),
+            "urn": child_urn(self, f"{DYNAMIC}Cutover", name),
         }
         before = [self.smoke_test] if self.smoke_test else [self.gate]
         return Cutover(name, props, pulumi.ResourceOptions(parent=self, depends_on=before))
@@ -269,20 +275,6 @@ def size_for(args: BlueGreenNodePoolArgs, live: int | None) -> SizeArgs:
     initial = args.min_size if args.initial_size is None else args.initial_size
     desired = initial if live is None else live
     return SizeArgs(min=args.min_size, max=args.max_size, desired=max(desired, args.min_size))
-
-
-def child_urn(parent: pulumi.Resource, token: str, name: str) -> pulumi.Output[str]:
-    """The URN that a child of `parent` will have, without an edge to anything; "" if it cannot be told.
-
-    `parent.urn` itself as an input would make the child depend on the component and all its other children.
-    """
-
-    async def compute() -> str:
-        urn = await parent.urn.future()
-        parts = (urn or "").split("::", 3)
-        return "::".join([*parts[:2], f"{parts[2]}${token}", name]) if len(parts) == 4 else ""
-
-    return pulumi.Output.from_input(compute())
 
 
 def _by_zone(nodes: NodeArgs, zones: Mapping[str, str]) -> dict[str, list[pulumi.Input[str]]]:

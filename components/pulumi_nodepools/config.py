@@ -5,29 +5,27 @@ YAML names. Single values are
 judged by config_checks, the rules between values and the wording of errors are in config_errors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    Strict,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
 from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import units
 from pulumi_nodepools.bootstrap import FAMILIES, OsFamily, PartType, UserPart
-from pulumi_nodepools.config_errors import explain, not_there_yet, rules_between
+from pulumi_nodepools.config_errors import explain, rules_between
 from pulumi_nodepools.config_files import with_content
+from pulumi_nodepools.config_model import Count, Duration, Model, Switch, Text
+from pulumi_nodepools.config_soak import SoakConfig
 from pulumi_nodepools.drain.acknowledge import require_entry
 from pulumi_nodepools.drain.rules import Rule
 from pulumi_nodepools.errors import ConfigError
@@ -40,15 +38,6 @@ class ConfigSource(Protocol):
     """What `pulumi.Config("nodepools")` offers and `load` needs."""
 
     def get_object(self, key: str) -> Any: ...
-
-
-def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError(f"{checks.shown(value)} is not a duration; write it like 30s, 30m or 1h30m")  # noqa: TRY004
-    try:
-        return units.seconds("", value)
-    except ConfigError as error:
-        raise ValueError(str(error).removeprefix(": ")) from None
 
 
 def _batch_size(value: Any) -> Any:
@@ -75,19 +64,6 @@ def _some(value: Any) -> Any:
     return value
 
 
-def _missing(feature: str, instead: str) -> Callable[[Any], Any]:
-    def refuse(value: Any) -> Any:
-        if value is None or value is False:
-            return value
-        raise ValueError(not_there_yet(feature, instead))
-
-    return refuse
-
-
-Text = Annotated[str, Strict()]
-Count = Annotated[int, Strict()]
-Switch = Annotated[bool, Strict()]
-Duration = Annotated[float, BeforeValidator(_duration)]
 PoolName = Annotated[str, BeforeValidator(partial(checks.name, "pool name"))]
 VersionName = Annotated[str, BeforeValidator(partial(checks.name, "version name"))]
 ClusterName = Annotated[str, BeforeValidator(partial(checks.name, "cluster name"))]
@@ -95,12 +71,6 @@ SubnetId = Annotated[Text, AfterValidator(partial(checks.aws_id, "subnet"))]
 SecurityGroupId = Annotated[Text, AfterValidator(partial(checks.aws_id, "sg"))]
 Labels = dict[Annotated[Text, AfterValidator(checks.label_key)], Annotated[Text, AfterValidator(checks.label_value)]]
 Tags = dict[Annotated[Text, AfterValidator(checks.tag_key)], Annotated[Text, Field(max_length=256)]]
-
-
-class Model(BaseModel):
-    """camelCase in YAML, snake_case here; immutable; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=False)
 
 
 class KubeadmJoinConfig(Model):
@@ -227,9 +197,6 @@ class CanaryConfig(Model):
     count: Annotated[Count, Field(ge=1)] = 1
 
 
-_NO_SOAK = "leave soak out, watch a tainted pool of the new version by hand, then make the version active here"
-
-
 class VersionConfig(NodeConfig):
     image_id: Annotated[Text, AfterValidator(checks.image)] = Field(description="the AMI, by its id (ami-...)")
     os_family: OsFamily = Field(description=f"the operating system's family: {', '.join(FAMILIES)}")
@@ -287,11 +254,6 @@ class GateConfig(Model):
     interval: Duration = 10.0
 
 
-class SoakConfig(Model):
-    duration: Duration = 259200.0
-    pods: Any = None
-
-
 class StartupValidatorConfig(Model):
     image: Annotated[Text, AfterValidator(checks.pinned_image)] = Field(
         description="a Python image, pinned by digest, such as python:3.12-slim@sha256:..."
@@ -317,7 +279,7 @@ class PoolConfig(NodeConfig):
     target_group_arns: tuple[Annotated[Text, AfterValidator(checks.target_group)], ...] = ()
     drain: DrainConfig = DrainConfig()
     gate: GateConfig = GateConfig()
-    soak: Annotated[SoakConfig | None, BeforeValidator(_missing("soak", _NO_SOAK))] = None
+    soak: SoakConfig | None = None
     smoke_test: Annotated[Text, Field(min_length=1)] | None = None
     startup_validator: StartupValidatorConfig | None = None
     adopt: AdoptConfig | None = None

@@ -6,6 +6,7 @@ It also owns the namespace of all soaks, so that evidence outlives the soak that
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -15,8 +16,10 @@ from pulumi_kubernetes.rbac import v1 as rbac
 
 from pulumi_nodepools.args import ClusterArgs
 from pulumi_nodepools.drainer_access import provider_of
+from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import POOL_LABEL, SOAK_NAMESPACE
 from pulumi_nodepools.soak.kernel_rules import monitor
+from pulumi_nodepools.soak.model import SignatureSet
 from pulumi_nodepools.soak_args import SoakArgs
 
 TOKEN = "nodepools:kubernetes:KernelWatch"  # noqa: S105 - a type token
@@ -31,14 +34,15 @@ _CONFIG = "kernel-signatures.json"
 
 
 class KernelWatch(pulumi.ComponentResource):
-    """Namespace, ServiceAccount with its rights, configuration, DaemonSet; `soak` names image and signatures."""
+    """Namespace, ServiceAccount with its rights, configuration, DaemonSet. `soaks` name its image and signatures."""
 
     namespace: core.Namespace
     provider: pulumi.ProviderResource | None
 
     def __init__(
-        self, name: str, cluster: ClusterArgs, soak: SoakArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, cluster: ClusterArgs, soaks: Sequence[SoakArgs], opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        image, sets = agreed(soaks)
         super().__init__(TOKEN, name, {"cluster": cluster.name}, opts)
         self.provider = provider_of(name, cluster, self)
         children = pulumi.ResourceOptions(parent=self, provider=self.provider)
@@ -58,17 +62,31 @@ class KernelWatch(pulumi.ComponentResource):
             subjects=[subject],
             opts=children,
         )
-        rules = json.dumps(monitor(soak.sets), sort_keys=True, indent=1)
+        rules = json.dumps(monitor(sets), sort_keys=True, indent=1)
         config = core.ConfigMap(name, metadata=metadata, data={_CONFIG: rules}, opts=inside)
         labelled: Any = {**metadata, "labels": _LABELS}
         needed = pulumi.ResourceOptions(depends_on=[account, role, binding, config])
         apps.DaemonSet(
             name,
             metadata=labelled,
-            spec=_daemon(soak.kernel_watch, rules),
+            spec=_daemon(image, rules),
             opts=pulumi.ResourceOptions.merge(children, needed),
         )
         self.register_outputs({"namespace": SOAK_NAMESPACE})
+
+
+def agreed(soaks: Sequence[SoakArgs]) -> tuple[str, list[SignatureSet]]:
+    """The one image and all signature sets of a stack's soaks; ConfigError if they contradict each other."""
+    images = sorted({soak.kernel_watch for soak in soaks})
+    if len(images) > 1:
+        raise ConfigError(f"soak.images.kernelWatch: pools name {' and '.join(images)}; one watcher serves all of them")
+    sets: dict[str, SignatureSet] = {}
+    for one in (one for soak in soaks for one in soak.sets):
+        if sets.setdefault(one.name, one) != one:
+            raise ConfigError(
+                f"soak.signatures: the set {one.name} differs between pools; give one of them another name"
+            )
+    return images[0], list(sets.values())
 
 
 def _daemon(image: str, rules: str) -> Any:

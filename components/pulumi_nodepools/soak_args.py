@@ -1,24 +1,16 @@
 """What a soak takes: how long, how often, on which images, and what runs. Plain values; checked where they are made."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.soak.kmem import KMEM
 from pulumi_nodepools.soak.model import SignatureSet
 
 MINUTES = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 """Intervals that cron keeps over the hour."""
-_PINNED = re.compile(r"[a-z0-9][\w.:/-]*@sha256:[0-9a-f]{64}", re.ASCII)
-
-
-def pinned(value: str) -> str:
-    """An image by its digest; ValueError for one that could be another tomorrow."""
-    if not _PINNED.fullmatch(value):
-        raise ValueError(f'"{value}" is not pinned; write name@sha256:<64 hexadecimal digits>')
-    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +34,7 @@ class SoakArgs:
     timeout: float = 1800.0
     baseline: bool = True
     sets: Sequence[SignatureSet] = (KMEM,)
-    overrides: Mapping[str, str] | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
     """Version -> the reason why it may be promoted without a passed soak."""
 
     def __post_init__(self) -> None:
@@ -64,7 +56,7 @@ class SoakArgs:
     @staticmethod
     def _check_image(name: str, value: str | None) -> None:
         try:
-            _ = value is None or pinned(value)
+            _ = value is None or checks.pinned_image(value)
         except ValueError as error:
             raise ConfigError(f"soak.images.{name}: {error}") from None
 

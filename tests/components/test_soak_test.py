@@ -32,7 +32,7 @@ def build(soak=None, **changes) -> Recording:
     soak = soak or make_soak()
 
     def program() -> None:
-        watch = KernelWatch("nodepools-kernel-watch", make_cluster(), soak)
+        watch = KernelWatch("nodepools-kernel-watch", make_cluster(), [soak])
         values = {
             "pool": "worker",
             "version": "7.7.1908",
@@ -182,8 +182,8 @@ def test_long_names_are_cut_and_stay_different() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"collector": "python:3.12"}, "soak.images.collector: .* is not pinned"),
-        ({"kernel_watch": "npd@sha256:abc"}, "is not pinned"),
+        ({"collector": "python:3.12"}, "soak.images.collector: .* is not an image with its digest"),
+        ({"kernel_watch": "npd@sha256:abc"}, "is not an image with its digest"),
         ({"kind_in_docker": None}, "give either pods"),
         ({"template": {"spec": {}}}, "give either pods"),
         ({"every": 7}, "soak.every: 7m"),

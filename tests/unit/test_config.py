@@ -160,6 +160,17 @@ def test_a_version_overrides_the_pool_key_by_key() -> None:
     assert node.subnet_ids == pool.subnet_ids
 
 
+OVERRIDE = {"version": "7.7.1908", "reason": "the rig itself is broken"}
+IMAGE = "example.com/image@sha256:" + "a" * 64
+ANY_LINE = [{"name": "x", "patterns": [{"id": "x", "kind": "kernel", "pattern": ".*", "weight": "weak"}]}]
+
+
+def soak(**changes):
+    """A soak that can be used, with changes."""
+    images = {"collector": IMAGE, "kernelWatch": IMAGE}
+    return {"images": images, "pods": {"spec": {"containers": [{"name": "x", "image": "x"}]}}} | changes
+
+
 TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     # unknown keys
     (
@@ -265,9 +276,27 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     # what contradicts itself
     ((*VERSION, "canary"), {"count": 1}, "canary: stands on the active version; to promote it remove canary"),
     ((*VERSION, "retired"), True, "retired: stands on the active version; make another one active first"),
-    # what is not there yet
-    ((*POOL, "soak"), {"duration": "72h"}, "pools.worker.soak: soak is not there yet; for now: leave soak out"),
     ((*POOL, "differences"), ["imageId"], '"imageId" is not a field that versions differ in; write some of'),
+    # soaks
+    ((*POOL, "soak"), {}, "pools.worker.soak.images: missing; write {collector: ...@sha256:..., kernelWatch:"),
+    ((*POOL, "soak"), soak(images={"collector": "python:3.12", "kernelWatch": IMAGE}), "not an image with its digest"),
+    ((*POOL, "soak"), soak(pods=None), "give either pods, a pod template, or images.kindInDocker"),
+    ((*POOL, "soak"), soak(pods={"spec": {}}), "pools.worker.soak.pods: is not a pod template"),
+    ((*POOL, "soak"), soak(pods={"spec": {"containers": [{}], "nodeName": "a"}}), "pods: names a node (nodeName)"),
+    ((*POOL, "soak"), soak(duration="3 days"), "soak.duration: '3 days' is not a duration"),
+    ((*POOL, "soak"), soak(every="90s"), "soak.every: 90s is no whole number of minutes"),
+    ((*POOL, "soak"), soak(every="7m"), "pools.worker.soak: every: 7m; write one of 1m, 2m"),
+    ((*POOL, "soak"), soak(runs=500), "pools.worker.soak: runs: 500 cannot end within the duration"),
+    ((*POOL, "soak"), soak(failureRate="a few"), 'soak.failureRate: "a few" is not a share'),
+    ((*POOL, "soak"), soak(failureRate="100%"), "pools.worker.soak: failureRate: 1.0 is not a share from 0 to below 1"),
+    ((*POOL, "soak"), soak(override={"version": "7.7.1908", "reason": "because"}), "soak.override.reason"),
+    ((*POOL, "soak"), soak(override={"version": "7.7.1908"}), "soak.override.reason: missing"),
+    (
+        (*POOL, "soak"),
+        soak(signatures=ANY_LINE),
+        "pools.worker.soak.signatures: [0].patterns[0].pattern: '.*' matches the empty string",
+    ),
+    # adopted groups
     ((*POOL, "adopt"), {}, "pools.worker.adopt.autoScalingGroup: missing; write the name of the existing"),
     ((*POOL, "adopt"), {"autoScalingGroup": "g", "version": "7.6.1810"}, "is listed under versions too; rename one"),
 ]
@@ -358,6 +387,14 @@ def test_version_names_that_arrive_as_numbers_say_to_quote_them(name) -> None:
 def test_names_that_nobody_reads_as_numbers_are_taken(name) -> None:
     spec = prod()["pools"]["worker"]["versions"]["7.6.1810"]
     assert parse(edited(((*POOL, "versions"), {name: spec}), ((*POOL, "active"), name))).pools["worker"].active == name
+
+
+def test_a_soak_is_read_with_its_units() -> None:
+    written = soak(duration="1h", every="5m", failureRate="2.5%", runs=12, timeout="90s", override=OVERRIDE)
+    args = parse(edited(((*POOL, "soak"), written))).pools["worker"].soak.args()
+    assert (args.duration, args.every, args.failure_rate, args.timeout) == (3600.0, 5, 0.025, 90.0)
+    assert args.overrides == {"7.7.1908": "the rig itself is broken"}
+    assert [one.name for one in args.sets] == ["kmem"]
 
 
 def test_all_mistakes_come_at_once() -> None:
