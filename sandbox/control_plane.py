@@ -184,6 +184,8 @@ class ControlPlane:
                 # Endpoints of the service `kubernetes` may not be loopback addresses, and nothing here uses them.
                 "endpoint-reconciler-type": "none",
                 "allow-privileged": "true",
+                # A node whose kubelet is served on this machine says so by an external address.
+                "kubelet-preferred-address-types": "ExternalIP,InternalIP,Hostname",
                 "profiling": "false",
             }
         )

@@ -8,12 +8,12 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record, all_records
 from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.place import list_nodes
-from pulumi_nodepools.names import CANARY_SUFFIX, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
+from pulumi_nodepools.names import CANARY_SUFFIX, KERNEL_CONDITION, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
 
 _WORDS = ("phase", "holder", "request")
 _HEADS = (
     *("POOL", "VERSION", "STATE", "NODES", "READY", "SCHEDULABLE"),
-    *("PROVED", "SERVING", "FROZEN", "PHASE", "HELD BY", "ASKED"),
+    *("PROVED", "SIGNATURES", "SERVING", "FROZEN", "PHASE", "HELD BY", "ASKED"),
 )
 
 
@@ -37,9 +37,10 @@ def table(status: Mapping[str, Any]) -> str:
     for pool in status["pools"]:
         for version in pool["versions"]:
             numbers = (str(version[key]) for key in ("nodes", "ready", "schedulable", "validated"))
+            seen = str(len(version["signatures"])) if version["watched"] else "-"
             marks = ("yes" if version[key] else "-" for key in ("serving", "frozen"))
             called = (pool["pool"], version["version"], version["state"] or "-")
-            lines.append((*called, *numbers, *marks, *(pool[key] or "-" for key in _WORDS)))
+            lines.append((*called, *numbers, seen, *marks, *(pool[key] or "-" for key in _WORDS)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -49,6 +50,21 @@ def table(status: Mapping[str, Any]) -> str:
 def _state(record: Record, version: str) -> str:
     """As of the last complete cutover; empty for a version that none has seen: it is coming or going."""
     return "canary" if version.endswith(CANARY_SUFFIX) else record.states.get(version, "")
+
+
+def _kernel(node: Any) -> Mapping[str, Any] | None:
+    """The condition by which the kernel watcher of this node speaks; None where there is none."""
+    conditions = node["status"].get("conditions") or []
+    return next((one for one in conditions if one["type"] == KERNEL_CONDITION), None)
+
+
+def _signature(node: Any) -> dict[str, str] | None:
+    """The definite signature that was found in the node's kernel log."""
+    condition = _kernel(node)
+    if condition is None or condition["status"] != "True":
+        return None
+    since = condition.get("lastTransitionTime") or ""
+    return {"node": node["metadata"]["name"], "time": since, "line": condition.get("message") or ""}
 
 
 def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dict[str, Any]:
@@ -74,6 +90,9 @@ def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dic
                 "validated": sum(
                     VALIDATED_LABEL in (node["metadata"].get("labels") or {}) for node in nodes.get(version, ())
                 ),
+                # Who watches the kernel log of these nodes, and what was found on which since their boot.
+                "watched": sum(_kernel(node) is not None for node in nodes.get(version, ())),
+                "signatures": [found for node in nodes.get(version, ()) if (found := _signature(node))],
                 "serving": version == record.serving,
                 "frozen": version in frozen,
             }

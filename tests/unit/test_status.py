@@ -27,3 +27,31 @@ def test_each_version_is_shown_with_its_state():
     lines = status.table({"pools": [pool]}).splitlines()
     assert lines[0].split()[:4] == ["POOL", "VERSION", "STATE", "NODES"]
     assert lines[2].split()[:4] == ["worker", "v1", "standby", "1"]
+
+
+def test_signatures_in_the_kernel_logs_of_a_version_are_shown_where_somebody_watches():
+    cluster = MemoryCluster()
+    for name, version in (("n1", "v1"), ("n2", "v2"), ("n3", "v2")):
+        cluster.add_node(name, f"i-{name}", pool="worker", version=version)
+    for name, value in (("n2", "False"), ("n3", "True")):
+        condition = {
+            "type": "NodepoolsKernelSignature",
+            "status": value,
+            "message": "kmem_cache_create(x) failed with error -12",
+            "lastTransitionTime": "2020-04-28T12:49:09Z",
+        }
+        cluster.objects[f"/api/v1/nodes/{name}"]["status"]["conditions"].append(condition)
+    found = status.collect(cluster)
+    first, second = found["pools"][0]["versions"]
+    assert (first["watched"], first["signatures"]) == (0, [])
+    assert second["watched"] == 2
+    assert second["signatures"] == [
+        {
+            "node": "n3",
+            "time": "2020-04-28T12:49:09Z",
+            "line": "kmem_cache_create(x) failed with error -12",
+        }
+    ]
+    lines = status.table(found).splitlines()
+    column = lines[0].split().index("SIGNATURES")
+    assert [line.split()[column] for line in lines[1:]] == ["-", "1"]
