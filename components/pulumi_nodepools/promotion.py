@@ -46,7 +46,8 @@ def create_soak_gate(args: BlueGreenNodePoolArgs, found: Survey, parent: pulumi.
 
 def exemption(active: str, found: Survey) -> str:
     """Why no soak is asked for: going back to a version that has its nodes must never wait for one."""
-    if found.serving is None:
+    # A record that was deleted by hand must not let anything through: then the other version's groups are there.
+    if found.serving is None and not found.existing:
         return "no version serves yet"
     if active == found.serving or active in found.existing:
         return "its nodes are there already"

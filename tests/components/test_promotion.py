@@ -78,6 +78,7 @@ def test_an_override_counts_for_its_version_alone(surveyed) -> None:
     ("serving", "existing", "words"),
     [
         (None, {}, "no version serves yet"),
+        (None, {"7.6.1810": ()}, ""),
         ("7.7.1908", {}, "its nodes are there already"),
         ("7.6.1810", {"7.7.1908": ()}, "its nodes are there already"),
         ("7.6.1810", {}, ""),
