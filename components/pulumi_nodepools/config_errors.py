@@ -37,11 +37,6 @@ _LIMITS = {
 }
 
 
-def not_there_yet(feature: str, instead: str) -> str:
-    """How a feature that does not exist yet is refused."""
-    return f"{feature} is not there yet; for now: {instead}"
-
-
 def path(parts: Sequence[object]) -> str:
     """A path as one would write it: `pools.worker.versions."7.7.1908".imageId`."""
     text = ""

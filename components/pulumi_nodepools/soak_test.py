@@ -165,7 +165,8 @@ class SoakTest(pulumi.ComponentResource):
             parallel=soak.parallel,
             timeout=soak.timeout,
         )
-        metadata = self._metadata(group, labels=labels)
+        # The pods of an indexed Job are named after it, and must be DNS labels.
+        metadata = self._metadata(group, labels=labels) | {"name": f"{_dotless(self._base)}-{group}"}
         batch.CronJob(f"{self._name}-{group}", metadata=metadata, spec=spec, opts=self._children)
 
 
@@ -192,8 +193,15 @@ def _collector(image: str) -> Any:
     }
 
 
+def _dotless(name: str) -> str:
+    """The name without dots; with a digest, because 7.1 and 7-1 would be one."""
+    return name if "." not in name else _cut(name.replace(".", "-"), name)
+
+
 def _short(name: str) -> str:
     """The name, or its beginning with a digest when it is too long."""
-    if len(name) <= _LONGEST:
-        return name
-    return f"{name[: _LONGEST - 9].rstrip('.-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name if len(name) <= _LONGEST else _cut(name, name)
+
+
+def _cut(shown: str, whole: str) -> str:
+    return f"{shown[: _LONGEST - 9].rstrip('.-')}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
