@@ -219,7 +219,7 @@ class ForceConfig(Model):
 
 class DrainRuleConfig(Model):
     pods: Text = "*"
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     do: Literal["drain", "skip", "wait-completed"] = "drain"
     order: Annotated[Count, Field(ge=-1000, le=1000)] = 0
 
