@@ -72,13 +72,13 @@ policy-docs: $(STAMP) ## Write the rules' part of docs/policies.md again
 	$(PY) policies/document.py docs/policies.md
 
 test-tools: ## Install what the default tests ask for its opinion (Debian packages; as root)
-	tests/tools.sh install
+	tests/tools.sh install default
 
 boot-tools: ## Install what the boot test needs (Debian packages; as root)
-	tests/boot/tools.sh install
+	tests/tools.sh install boot
 
 boot-test: $(STAMP) ## A real machine, emulated, boots our user data; out/boot-test/results.json
-	@tests/boot/tools.sh check
+	@tests/tools.sh check boot
 	$(PY) -m pytest -m boot tests/boot
 
 sandbox-up: setup binaries ## Start a sandbox to play with; prints the environment to export

@@ -89,7 +89,7 @@ class Case:
 @pytest.fixture(scope="module")
 def cases() -> Iterator[dict[str, Case]]:
     """Every case has run; two at a time, since an emulated machine keeps one core busy."""
-    subprocess.run([Path(__file__).parent / "tools.sh", "check"], check=True)
+    subprocess.run([Path(__file__).parents[1] / "tools.sh", "check", "boot"], check=True)
     disk = image.find_or_build()
     shutil.rmtree(OUT, ignore_errors=True)
     with ThreadPoolExecutor(2) as pool:
