@@ -38,7 +38,7 @@ class SshHost:
 
 @dataclass(frozen=True, kw_only=True)
 class HostValidationArgs:
-    """`hosts` by a name of yours, which messages and logical names use. `private_key` is kept as a secret.
+    """`hosts` by a name of yours, which messages and logical names use. `private_key` becomes a secret.
 
     A machine is asked when it is new, when what is asked for changes, and whenever one of `triggers` does. `user`
     should be root or have sudo without a password: what only root may read is else reported as unverifiable.
@@ -85,7 +85,6 @@ class HostValidation(pulumi.ComponentResource):
             "minimumKernelVersion": args.minimum_kernel or "",
         }
         super().__init__(TOKEN, name, known, opts)
-        private_key = pulumi.Output.secret(args.private_key)
         commands = {
             host: remote.Command(
                 f"{name}-{host}",
@@ -93,7 +92,7 @@ class HostValidation(pulumi.ComponentResource):
                     host=where.address,
                     port=where.port,
                     user=args.user,
-                    private_key=private_key,
+                    private_key=args.private_key,
                     host_key=where.host_key,
                 ),
                 create=_RUN,

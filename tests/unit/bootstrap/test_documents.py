@@ -151,6 +151,8 @@ def test_curl_s_own_signature_holds_and_values_arrive_whole(cloud):
     assert cloud.calls[1].parameters == {"Name": "/a/b", "WithDecryption": True}
     assert cloud.calls[2].parameters == {"SecretId": "prod/join"}
     assert token.stdout.strip() == secret.stdout.strip() == cloud.join_token
+    services = [(call.service, call.region) for call in cloud.calls]
+    assert services == [("ec2", "us-west-2"), ("ssm", "us-west-2"), ("secretsmanager", "us-west-2")]
 
 
 def test_a_call_that_is_refused_says_which_and_why_and_shows_no_key(cloud):
