@@ -138,6 +138,7 @@ class NodeArgs:
         for what, judge, values in rules:
             for value in values:
                 checks.require(what, judge, value)
+        checks.require("kernel_arguments", checks.kernel_arguments, self.kernel_arguments)
         checks.require("user_parts", checks.user_parts, self.user_parts, self.kernel_arguments, self.os_family)
         checks.require("os_family", checks.proved_by_somebody, self.os_family, self.startup_taint)
 

@@ -26,6 +26,7 @@ from pulumi_nodepools.node_pool import NodePool
 from pulumi_nodepools.promotion import create_soak_gate
 from pulumi_nodepools.survey import survey
 from pulumi_nodepools.urns import DYNAMIC, child_urn
+from pulumi_nodepools.user_data import require_renderable
 from pulumi_nodepools.version_groups import VersionGroups
 from pulumi_nodepools.version_spec import require_like_serving, spec, written
 
@@ -230,6 +231,7 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
         return args
     cluster = args.cluster
     try:
+        require_renderable(cluster, args.pool, args.versions)
         found = survey(
             cluster=cluster.name,
             pool=args.pool,

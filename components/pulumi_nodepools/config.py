@@ -143,7 +143,9 @@ class KubeletConfig(Model):
 
 
 class KernelConfig(Model):
-    arguments: tuple[Annotated[Text, AfterValidator(checks.kernel_argument)], ...] = ()
+    arguments: Annotated[
+        tuple[Annotated[Text, AfterValidator(checks.kernel_argument)], ...], AfterValidator(checks.kernel_arguments)
+    ] = ()
     minimum_version: Annotated[Text, AfterValidator(checks.kernel_version)] | None = None
 
 

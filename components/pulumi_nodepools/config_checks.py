@@ -14,6 +14,7 @@ from typing import Any
 
 from pulumi_nodepools import names
 from pulumi_nodepools.bootstrap import FAMILIES, UserPart
+from pulumi_nodepools.bootstrap.check import conflicts
 from pulumi_nodepools.bootstrap.user_parts import problems, problems_between
 from pulumi_nodepools.errors import ConfigError
 
@@ -180,6 +181,13 @@ def kernel_argument(value: str) -> str:
         apart = " and ".join(f"cgroup.memory={one}" for one in value.partition("=")[2].split(","))
         raise ValueError(f"{shown(value)} joins several; the gate looks for single words: list {apart}")
     return value
+
+
+def kernel_arguments(values: Sequence[str]) -> Sequence[str]:
+    """Arguments beside each other."""
+    if found := list(conflicts(values)):
+        raise ValueError("; ".join(found))
+    return values
 
 
 def kernel_version(value: str) -> str:

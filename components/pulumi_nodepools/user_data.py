@@ -35,6 +35,19 @@ def bootstrap_of(
     )
 
 
+def require_renderable(cluster: ClusterArgs, pool: str, versions: Mapping[str, NodeArgs]) -> None:
+    """ConfigError when user data of a version cannot be made or is too large, unless the cluster is an output yet."""
+    endpoint, authority = cluster.endpoint, cluster.certificate_authority
+    if not isinstance(endpoint, str) or not isinstance(authority, str):
+        return
+    for version, nodes in versions.items():
+        group = names.group_name(cluster.name, pool, version)
+        made = bootstrap_of(
+            cluster, nodes, pool=pool, version=version, group=group, endpoint=endpoint, authority=authority
+        )
+        packed(made, render(nodes.os_family, made))
+
+
 def from_stack_file(file: Path, pool: str, version: str, family: str = "") -> tuple[str, tuple[str, ...]]:
     """User data of a version as a stack's YAML has it, and warnings; `family` in place of the version's own."""
     config = _config(file)

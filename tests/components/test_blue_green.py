@@ -1,6 +1,8 @@
 """BlueGreenNodePool against a mock engine: what is registered, and exactly which edges order a replacement."""
 
 import json
+import random
+import string
 from dataclasses import replace
 
 import pulumi
@@ -196,6 +198,17 @@ def test_the_lock_holds_what_was_written_and_no_defaults(surveyed) -> None:
             "caCertHashes": ["sha256:" + "0" * 64],
         },
     }
+
+
+def test_user_data_that_is_too_large_is_refused_before_anything_is_looked_at(surveyed) -> None:
+    asked = surveyed()
+    noise = "".join(random.Random(7).choices(string.ascii_letters, k=40000))
+    script = UserPart("shell-script", "large", f"#!/bin/sh\n# {noise}\n")
+    with pytest.raises(
+        pulumi.RunError, match=r"more than the 16384 that EC2 accepts: shorten userData\.parts \(1 with"
+    ):
+        build(nodes=make_nodes(user_parts=(script,)))
+    assert asked == []
 
 
 def test_the_lock_holds_a_digest_of_each_own_part_and_its_place(surveyed) -> None:

@@ -584,3 +584,12 @@ def test_tags_for_the_autoscaler_that_aws_does_not_take_are_refused(tags, labels
     assert line.startswith('pools.worker.versions."7.6.1810".tags: ')
     assert words in line
     assert parse(edited(((*POOL, "tags"), {}), ((*POOL, "labels"), labels)))
+
+
+def test_arguments_that_exclude_each_other_are_refused_with_both() -> None:
+    (line,) = problems(edited(((*VERSION, "kernel"), {"arguments": ["nosmt", "mitigations=off", "mitigations=auto"]})))
+    assert line == (
+        'pools.worker.versions."7.6.1810".kernel.arguments: mitigations=off and mitigations=auto: the kernel takes the '
+        "last mitigations only, and the gate asks for all; keep one"
+    )
+    parse(edited(((*VERSION, "kernel"), {"arguments": ["console=tty0", "console=ttyS0", "cgroup.memory=nokmem"]})))

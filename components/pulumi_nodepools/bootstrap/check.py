@@ -47,6 +47,24 @@ _REPEATED = {
     "ip",
     "module_blacklist",
 }
+# Those that are known to count once: two values of one can only be a mistake.
+_ONCE = {
+    "audit",
+    "elevator",
+    "enforcing",
+    "init",
+    "intel_iommu",
+    "iommu",
+    "mitigations",
+    "net.ifnames",
+    "nosmt",
+    "numa_balancing",
+    "panic",
+    "root",
+    "selinux",
+    "systemd.unified_cgroup_hierarchy",
+    "transparent_hugepage",
+}
 _OWN_FLAGS = {"node-labels": "labels", "register-with-taints": "taints"}
 # NodeRestriction lets a kubelet set these on itself within the Kubernetes domains, and nothing else there.
 _SELF_LABELS = {
@@ -91,13 +109,24 @@ def doubts(bootstrap: Bootstrap, family: Family) -> Iterator[str]:
         )
 
 
+def conflicts(arguments: Sequence[str]) -> Iterator[str]:
+    """Arguments that exclude each other."""
+    for name, given in _repeated(arguments):
+        if name in _ONCE:
+            yield f"{' and '.join(given)}: the kernel takes the last {name} only, and the gate asks for all; keep one"
+
+
 def _contradictions(arguments: Sequence[str]) -> Iterator[str]:
-    values: dict[str, list[str]] = {}
-    for argument in arguments:
-        values.setdefault(argument.partition("=")[0], []).append(argument)
-    for name, given in values.items():
-        if len(given) > 1 and name not in _REPEATED and not name.startswith("rd."):
+    for name, given in _repeated(arguments):
+        if name not in _REPEATED | _ONCE and not name.startswith("rd."):
             yield f"kernel.arguments has {' and '.join(given)}: most count once, and the kernel takes the last"
+
+
+def _repeated(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    values: dict[str, list[str]] = {}
+    for argument in dict.fromkeys(arguments):
+        values.setdefault(argument.partition("=")[0], []).append(argument)
+    return ((name, given) for name, given in values.items() if len(given) > 1)
 
 
 def host_and_port(endpoint: str) -> str:
@@ -229,6 +258,7 @@ def _kernel(bootstrap: Bootstrap) -> Iterator[str]:
         elif argument.startswith("cgroup.memory=") and "," in argument:
             apart = " and ".join(f"cgroup.memory={value}" for value in argument.partition("=")[2].split(","))
             yield f"kernel.arguments: {argument!r} joins several; the gate looks for single words: list {apart}"
+    yield from (f"kernel.arguments: {conflict}" for conflict in conflicts(arguments))
     for argument in sorted({one for one in arguments if arguments.count(one) > 1}):
         yield f"kernel.arguments: {argument!r} is listed {arguments.count(argument)} times"
     if bootstrap.minimum_kernel is not None and not _KERNEL_VERSION.fullmatch(bootstrap.minimum_kernel):

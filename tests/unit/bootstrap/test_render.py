@@ -138,6 +138,10 @@ def test_hostile_words_in_lists_are_refused(value):
         ({"kubelet_arguments": ("--register-with-taints=a=b:NoExecute",)}, "use taints"),
         ({"kernel_arguments": (NOKMEM, NOKMEM)}, "listed 2 times"),
         (
+            {"kernel_arguments": ("mitigations=off", "mitigations=auto")},
+            "mitigations=off and mitigations=auto: the kernel",
+        ),
+        (
             {"kernel_arguments": ("cgroup.memory=nosocket,nokmem",)},
             "list cgroup.memory=nosocket and cgroup.memory=nokmem",
         ),
@@ -270,7 +274,7 @@ def test_nodeadm_needs_the_service_network():
         ("el9", {}, "cgroup.memory=nokmem on RHEL/Rocky 9: its kernels do not have the leak"),
         ("al2", {}, "Leave it out"),
         ("ubuntu", {"kernel_arguments": ("nosmt",)}, None),
-        ("ubuntu", {"kernel_arguments": ("mitigations=off", "mitigations=auto")}, "off and mitigations=auto: most"),
+        ("ubuntu", {"kernel_arguments": ("foo.bar=1", "foo.bar=2")}, "foo.bar=1 and foo.bar=2: most"),
         ("el7", {"kernel_arguments": ("cgroup.memory=nosocket", NOKMEM, "console=tty0", "console=ttyS0")}, None),
     ],
 )
