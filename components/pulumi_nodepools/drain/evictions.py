@@ -14,12 +14,11 @@ from pulumi_nodepools.drain.answers import Meaning, meaning, retry_delay
 from pulumi_nodepools.drain.events import Answered, Evict
 from pulumi_nodepools.drain.lanes import PROBE_FIRST, Lane, Track
 from pulumi_nodepools.drain.model import BudgetView, DrainSettings, PodView
+from pulumi_nodepools.drain.pacing import Pacing
 from pulumi_nodepools.drain.world import World, counts_as_ready
 
 WINDOW = 32
 """Evictions in flight at most: more than this only queues up in a real server."""
-_PACED_SHARE = 4
-"""An unbudgeted controller may have one of this many pods unavailable."""
 _PROBE_MOST = 15.0
 """A budget that shows no room is asked anyway after this long: its watch may have been missed."""
 _UNSEEN_LIMIT = 60.0
@@ -45,7 +44,7 @@ class Evictions:
         self._window = float(WINDOW)
         self._lanes: dict[str, Lane] = {}
         self._dirty: dict[str, None] = {}
-        self._going: dict[str, dict[str, None]] = {}
+        self._pacing = Pacing(world)
         self._timers: list[tuple[float, str]] = []
 
     def add(self, pod: PodView, now: float) -> None:
@@ -95,7 +94,7 @@ class Evictions:
         self._leave(track)
         pod = self._world.pods.get(uid)
         if pod and pod.terminating:  # the world no longer counts it as ready: no need to remember that it goes
-            self._going.get(track.owner, {}).pop(uid, None)
+            self._pacing.settled(track.owner, uid)
 
     def budget_changed(self, uid: str, now: float) -> None:
         """A budget's numbers changed: its lane may go on at once."""
@@ -219,8 +218,7 @@ class Evictions:
         track.attempts += 1
         track.asked_at_version = lane.version
         track.budgets = self._world.guards(pod)
-        if track.owner:
-            self._going.setdefault(track.owner, {})[track.uid] = None
+        self._pacing.leaves(track.owner, track.uid)
         track.deleted = track.forced
         # Never 0: the object would go before its containers, and a second one of the same name could run beside it.
         grace = max(1, pod.grace) if track.forced else None
@@ -238,7 +236,7 @@ class Evictions:
             return self._one_of_budget(key, lane, self._world.budgets.get(uid), now)
         if kind == "many":
             room = 0 if lane.in_flight else 1
-        return list(islice(self._known(self._paced(uid, lane) if kind == "owner" else lane.pending), room))
+        return list(islice(self._known(self._pacing.next_of(uid, lane) if kind == "owner" else lane.pending), room))
 
     def _one_of_budget(self, key: str, lane: Lane, budget: BudgetView | None, now: float) -> list[_Pick]:
         if lane.in_flight or now < lane.hold_until:
@@ -253,32 +251,6 @@ class Evictions:
             return []
         lane.probe_at, lane.probe_wait = None, min(lane.probe_wait * 2, _PROBE_MOST)
         return list(islice(self._known(lane.pending), 1))
-
-    def _paced(self, owner: str, lane: Lane) -> Iterator[str]:
-        """Those who serve nobody or count as leaving already, then as many others as there is room for."""
-        going = self._going.get(owner, {})
-        yield from lane.unready
-        yield from (uid for uid in going if uid in lane.pending and uid not in lane.unready)
-        room = self.room(owner)
-        for uid in lane.pending:
-            if room <= 0:
-                return
-            if uid not in lane.unready and uid not in going:
-                room -= 1
-                yield uid
-
-    def room(self, owner: str) -> int:
-        """How many more ready pods a paced controller may lose now."""
-        controller = self._world.controllers.get(owner)
-        if controller is None:
-            return 1
-        leaving = sum(
-            1
-            for uid in self._going.get(owner, ())
-            if uid in self._world.pods and counts_as_ready(self._world.pods[uid])
-        )
-        unavailable = controller.desired - (self._world.ready[owner] - leaving)
-        return max(1, controller.desired // _PACED_SHARE) - max(0, unavailable)
 
     def _lane_of(self, pod: PodView) -> str:
         """What limits a pod. The server lets finished and pending pods pass every budget; they serve nobody."""
@@ -317,9 +289,7 @@ class Evictions:
                 waiting.pop(track.uid, None)
 
     def _end_going(self, track: Track) -> None:
-        going = self._going.get(track.owner)
-        if going:
-            going.pop(track.uid, None)
+        self._pacing.settled(track.owner, track.uid)
         self.owner_changed(track.owner)
 
     def _at(self, when: float, key: str) -> None:
