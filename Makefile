@@ -61,9 +61,10 @@ e2e: setup binaries ## The real engine against the whole sandbox
 chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
 	$(PY) -m pytest -m chaos
 
-bench: setup binaries ## Our drain beside kubectl's and raw evictions, and how it grows; out/bench/*.json (10 minutes)
+bench: setup binaries ## Our drain beside kubectl's, how it grows, what policies add to a preview; out/bench/*.json (10 minutes)
 	$(PY) tests/bench/drain_scale.py
 	$(PY) -m tests.bench.drain_speed
+	$(PY) -m tests.bench.policy_time
 
 test: check setup binaries ## Checks and the default tiers: unit, components, policies, the sandbox's own parts
 	$(PY) -m pytest -m "not apiserver and not e2e and not chaos and not boot"

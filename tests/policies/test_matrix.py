@@ -1,68 +1,19 @@
 """The pack in the real engine, one program per mandatory rule: the preview fails, names that rule, and nothing else."""
 
 import json
-import os
-import subprocess
-import sys
-from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
 from policies.rules import RULES
 from policies.rules.rule import Level
-from sandbox.binaries import locate
-from sandbox.engine import REPOSITORY
-from tests.policies.matrix import CASE_VARIABLE, CASES
+from policies.rules.subjects import GROUP, POOL_TAG
+from tests.policies.matrix import CASES
+from tests.policies.matrix_stack import PACK, Stack
 from tests.policy_output import violations
 
-PACK = REPOSITORY / "policies"
 MANDATORY = sorted(rule.name for rule in RULES if rule.level is Level.MANDATORY)
+MANIFEST = {"time": "2026-01-01T00:00:00Z", "magic": "", "version": "v3.0.0"}
 engine = [pytest.mark.sandbox, pytest.mark.timeout(240)]
-
-
-class Stack:
-    """One stack whose program is the matrix; a preview changes nothing, so all cases share it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "state").mkdir()
-        runtime = f"runtime: {{name: python, options: {{virtualenv: {sys.prefix}}}}}"
-        (folder / "Pulumi.yaml").write_text(f"name: matrix\n{runtime}\n")
-        (folder / "__main__.py").write_text("from tests.policies.matrix import main\n\nmain()\n")
-        plugin = folder / "home" / "plugins" / f"resource-aws-v{version('pulumi-aws')}"
-        plugin.mkdir(parents=True)
-        script = plugin / "pulumi-resource-aws"
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.policies.aws_plugin "$@"\n')
-        script.chmod(0o755)
-        self.env = {
-            "PATH": os.pathsep.join([*map(str, locate().path_entries), os.environ["PATH"]]),
-            "HOME": str(folder),
-            "PYTHONPATH": str(REPOSITORY),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_SKIP_UPDATE_CHECK": "1",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
-        }
-
-    def run(self, *arguments: str, case: str = "") -> tuple[int, str]:
-        done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            cwd=self.folder,
-            env={**self.env, CASE_VARIABLE: case},
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def preview(self, case: str = "") -> tuple[int, str]:
-        """The preview of a case under the pack: (exit code, output)."""
-        config = self.folder / "policy-config.json"
-        config.write_text(json.dumps(CASES[case].config if case else {}))
-        return self.run("preview", "--policy-pack", str(PACK), "--policy-pack-config", str(config), case=case)
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +44,39 @@ class TestEngine:
         code, output = stack.preview(name)
         assert code != 0, output
         assert violations(output) == {("mandatory", name)}, output
+
+    def test_configuration_that_does_not_fit_is_refused_before_anything_is_judged(self, stack):
+        wrong = {
+            "nodepools-group-launch-hook": {"bootBudget": "soon"},
+            "nodepools-pool-nokmem": {"allow": [{"resource": "a"}]},
+        }
+        code, output = stack.preview(config=wrong)
+        assert code != 0, output
+        assert "bootBudget" in output
+        assert "reason is required" in output
+        assert violations(output) == set()
+
+    def test_a_level_is_configuration(self, stack):
+        name = "nodepools-launch-template-ssh-key"
+        for level, seen in (("advisory", {("advisory", name)}), ("disabled", set())):
+            code, output = stack.preview(name, config={name: level})
+            assert code == 0, output
+            assert violations(output) == seen
+
+    def test_the_state_can_be_judged_without_a_program(self, stack, tmp_path):
+        """What `pulumi stack export` writes, with one group of a pool and no hook."""
+        urn = f"urn:pulumi:dev::matrix::{GROUP}::worker-group"
+        tags = [{"key": POOL_TAG, "value": "worker", "propagateAtLaunch": True}]
+        group = {
+            "urn": urn,
+            "type": GROUP,
+            "custom": True,
+            "id": "g",
+            "inputs": {"tags": tags},
+            "outputs": {"tags": tags},
+        }
+        state = tmp_path / "state.json"
+        state.write_text(json.dumps({"version": 3, "deployment": {"manifest": MANIFEST, "resources": [group]}}))
+        code, output = stack.run("policy", "analyze", "--file", str(state), "--policy-pack", str(PACK))
+        assert code != 0, output
+        assert ("mandatory", "nodepools-group-drain-hook") in violations(output), output
