@@ -14,6 +14,7 @@ from pulumi_nodepools.cli.asking import pause, resume, stop
 from pulumi_nodepools.cli.checking import ci_check
 from pulumi_nodepools.cli.draining import drain
 from pulumi_nodepools.cli.looking import preflight, status
+from pulumi_nodepools.cli.planning import plan
 from pulumi_nodepools.cli.rendering import render_user_data
 from pulumi_nodepools.cli.reporting import report
 from pulumi_nodepools.cli.scanning import soak
@@ -37,6 +38,7 @@ app.command()(stop)
 app.command()(status)
 app.command("ci-check")(ci_check)
 app.command()(report)
+app.command()(plan)
 app.command("render-user-data")(render_user_data)
 app.add_typer(soak, name="soak")
 
