@@ -244,6 +244,7 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
             canaries=args.canaries,
             drain=args.drain,
             adopted=args.adopted,
+            only_looks=pulumi.runtime.is_dry_run(),
         )
         require_possible(args.pool, args.states, found.existing)
         size_for(args, found.live_size)

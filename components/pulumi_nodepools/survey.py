@@ -18,7 +18,7 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.drain.preflight import Finding
-from pulumi_nodepools.errors import ConfigError, JoinTokenError
+from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
 from pulumi_nodepools.names import CANARY_SUFFIX, canary_name, group_name
 
 
@@ -59,16 +59,20 @@ def survey(
     canaries: Mapping[str, int] | None = None,
     drain: DrainSettings | None = None,
     adopted: Mapping[str, str] | None = None,
+    only_looks: bool = False,
 ) -> Survey:
     """Look, and raise one clear error for what would stop the pool.
 
     `subnet_ids` are those of each listed version, `initial` counts when no version serves yet, `canaries` are the
-    sizes of canaries and `adopted` the groups of adopted versions, by version.
+    sizes of canaries and `adopted` the groups of adopted versions, by version. `only_looks`: this run changes nothing,
+    so rights that only a drain needs may lack.
     """
     session = Session(region, access.profile, access.role_arn)
     account = session.account()
     client = Client.connect(access)
-    rights.require(client)
+    lacking = rights.lacking(client)
+    if lacking and not only_looks:
+        raise AccessDeniedError(lacking)
     record = PoolRecord(client, pool).load()
     zones, free = subnets.describe(session, sorted({one for listed in subnet_ids.values() for one in listed}))
     known = sorted(set(zones.values()))
@@ -93,7 +97,7 @@ def survey(
         live_size=live_size,
         subnet_zones=zones,
         free_addresses=free,
-        warnings=(f"pool {pool}: {token.message}",) if token else (),
+        warnings=tuple(f"pool {pool}: {told}" for told in (lacking, token.message if token else "") if told),
         existing={version: views for version, views in existing.items() if views},
         pending=record.pending,
         replica=record.replica,

@@ -168,6 +168,7 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "canaries": {},
             "drain": DrainSettings(),
             "adopted": {},
+            "only_looks": False,
         }
     ]
 

@@ -65,6 +65,8 @@ def test_missing_rights_are_all_named(cluster, make_group):  # noqa: F811
     for right in ("create pods/eviction", "watch nodes", "update leases.coordination.k8s.io in kube-system"):
         assert right in str(caught.value)
     assert "lack 3 of" in str(caught.value)
+    (warning,) = _survey(subnets, only_looks=True).warnings
+    assert warning.startswith("pool worker: the cluster credentials lack 3 of")
 
 
 def test_too_few_addresses_for_the_new_nodes(cluster, make_group, monkeypatch):  # noqa: F811

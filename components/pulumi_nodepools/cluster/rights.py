@@ -67,14 +67,21 @@ def missing(client: Client, *, force: bool = False) -> list[Right]:
     return [right for right, may in zip(wanted, allowed, strict=True) if not may]
 
 
+def lacking(client: Client) -> str:
+    """A message naming every right that these credentials lack; "" when they have all."""
+    absent = [str(right) for right in missing(client)]
+    if not absent:
+        return ""
+    return (
+        f"the cluster credentials lack {len(absent)} of {len(RIGHTS)} rights that a drain needs: "
+        f"{', '.join(absent)}. Bind the ClusterRole nodepools-drainer to them and run again"
+    )
+
+
 def require(client: Client) -> None:
-    """AccessDeniedError naming every right that these credentials lack."""
-    lacking = [str(right) for right in missing(client)]
-    if lacking:
-        raise AccessDeniedError(
-            f"the cluster credentials lack {len(lacking)} of {len(RIGHTS)} rights that a drain needs: "
-            f"{', '.join(lacking)}. Bind the ClusterRole nodepools-drainer to them and run again"
-        )
+    """AccessDeniedError with that message."""
+    if told := lacking(client):
+        raise AccessDeniedError(told)
 
 
 def _may(client: Client, right: Right) -> bool:
