@@ -5,6 +5,7 @@ import re
 
 import yaml
 
+from pulumi_nodepools.ci_check import of_text
 from sandbox.engine import REPOSITORY
 
 FOLDER = REPOSITORY / ".github" / "workflows"
@@ -40,6 +41,10 @@ def test_values_reach_scripts_through_the_environment_only():
     scripts = [step["run"] for job in JOBS.values() for step in job["steps"] if "run" in step]
     assert scripts
     assert not any("${{" in script for script in scripts)
+
+
+def test_it_goes_on_after_no_error():
+    assert list(of_text("pull-request.yml", TEXT)) == []
 
 
 def test_checkouts_leave_no_token_behind():
