@@ -1,9 +1,11 @@
 """`nodepools drain`: the hooks' own drain by hand, on any nodes, and what it would do."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from pulumi_nodepools.cli import options
 from pulumi_nodepools.cli.answers import reported, say
 from pulumi_nodepools.cli.holding import connect, hold
 from pulumi_nodepools.cli.options import OnTimeout, Output, selection_of
+from pulumi_nodepools.cli.screen import Screen
 from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import drain as run_drain
@@ -71,7 +74,8 @@ def drain(
             ),
         )
         selection = selection_of(nodes, pool, version, selector)
-        run = _dry_run if dry_run else _drain
+        live = output is Output.text and sys.stderr.isatty()
+        run = _dry_run if dry_run else partial(_drain, live=live)
         return run(connect(context), selection, settings)
 
     return reported(output, act)
@@ -99,7 +103,7 @@ def _guard(client: Client, chosen: Chosen, settings: DrainSettings) -> Callable[
     return guard
 
 
-def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dict[str, Any]:
+def _drain(client: Client, selection: Selection, settings: DrainSettings, *, live: bool) -> dict[str, Any]:
     rights.require(client)
     chosen = select(client, selection)
     stop = threading.Event()
@@ -121,7 +125,7 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dic
                 settings=settings,
                 owner=chosen.owner,
                 before_batch=before_batch,
-                listen=_Teller(),
+                listen=stack.enter_context(Screen(f"drain of {chosen.owner}")) if live else _Teller(),
                 stop=stop,
                 records=[PoolRecord(client, held) for held in chosen.pools],
             )
@@ -129,6 +133,8 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings) -> dic
             lost = next((lease.lost for lease in leases if lease.lost), "")
             if lost:
                 raise HeldError(lost) from error
+            if stop.is_set():
+                say(_left(chosen))
             raise
     body: dict[str, Any] = report.to_json()
     report_files.save_if_wanted(chosen.owner, body)
@@ -152,6 +158,13 @@ class _Teller:
         if line != self._last:
             self._last = line
             say(line)
+
+
+def _left(chosen: Chosen) -> str:
+    return (
+        f"stopped: the nodes of {chosen.owner} stay cordoned, what was evicted stays where it is now, and the rest "
+        "runs on. The same command goes on from here; `nodepools uncordon` with the same nodes takes it back"
+    )
 
 
 def _stopped_by_signals(stop: threading.Event) -> ExitStack:

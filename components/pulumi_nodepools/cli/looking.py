@@ -5,23 +5,33 @@ from typing import Annotated, Any
 import typer
 
 from pulumi_nodepools import units
-from pulumi_nodepools.cli import options
+from pulumi_nodepools.cli import options, watching
 from pulumi_nodepools.cli.answers import reported, say
 from pulumi_nodepools.cli.holding import connect
 from pulumi_nodepools.cli.options import Context, Format, OnTimeout, Output, selection_of
 from pulumi_nodepools.cluster.preflight import run as run_preflight
 from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.drain.preflight import standing
+from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.selection import select
 from pulumi_nodepools.status import collect, table
 
 _ACKNOWLEDGE = "A finding that is to stop nothing: <reason>/<namespace>/<name>, * for anything; may be repeated."
 
 
-def status(output: Format = Output.text, context: Context = "") -> int:
+def status(
+    output: Format = Output.text,
+    context: Context = "",
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until ^C.")] = False,
+) -> int:
     """Pools, their versions, ready nodes, which version serves, what is frozen and who holds the pool."""
 
     def act() -> dict[str, Any]:
+        if watch and output is Output.json:
+            raise ConfigError("--watch is for people; ask for one --output json document at a time")
+        if watch:
+            return watching.follow(connect(context))
         found = collect(connect(context))
         if output is Output.text:
             print(table(found))

@@ -37,7 +37,15 @@ from pulumi_nodepools.drain.events import (
     Tick,
 )
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, DrainSettings, NodeView, Progress, WorldView
+from pulumi_nodepools.drain.model import (
+    Diagnosis,
+    DrainEvent,
+    DrainSettings,
+    NodeProgress,
+    NodeView,
+    Progress,
+    WorldView,
+)
 from pulumi_nodepools.drain.report import DrainReport, explained, make_report
 from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, DrainBlockedError, NodePoolsError
@@ -240,7 +248,9 @@ class _Run:
         left = sum(len(track.left) for track in tracks)
         text = message or f"{state.phase}: {done} of {len(tracks)} nodes drained, {left} pods left"
         self._next_progress = now + _PROGRESS
-        self._listen(Progress(state.phase, done, len(tracks), left, blocked, text))
+        nodes = tuple(NodeProgress(track.name, track.phase, len(track.left)) for track in tracks)
+        capacity = state.capacity.points[-1] if state.capacity.points else None
+        self._listen(Progress(state.phase, done, len(tracks), left, blocked, text, nodes, capacity))
 
     def _blocked(self, now: float) -> list[Diagnosis]:
         """Diagnoses, made anew at most every second: in a large cluster they cost more than deciding does."""

@@ -1,19 +1,9 @@
 """Ready capacity while a drain runs, as a timeline of changes: the nodes that go and those that take their place."""
 
 from collections import Counter
-from dataclasses import dataclass
 
-from pulumi_nodepools.drain.model import NodeView
+from pulumi_nodepools.drain.model import NodeView, Point
 from pulumi_nodepools.names import POOL_LABEL
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """From this moment on: ready and schedulable nodes of the drain (blue), and the others of its pools (green)."""
-
-    at: float
-    blue: int
-    green: int
 
 
 class Capacity:

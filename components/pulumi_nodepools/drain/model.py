@@ -369,6 +369,15 @@ class Diagnosis:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """From this moment on: ready and schedulable nodes of the drain (blue), and the others of its pools (green)."""
+
+    at: float
+    blue: int
+    green: int
+
+
 @dataclass(frozen=True)
 class DrainEvent:
     """One line of what happened, for humans."""
@@ -376,6 +385,15 @@ class DrainEvent:
     kind: str
     node: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProgress:
+    """One node on its way: waiting, active, done, gone or skipped."""
+
+    name: str
+    phase: str
+    pods_left: int
 
 
 @dataclass(frozen=True)
@@ -388,3 +406,6 @@ class Progress:
     pods_left: int
     blocked: list[Diagnosis]
     message: str
+    nodes: tuple[NodeProgress, ...] = ()
+    capacity: Point | None = None
+    """Ready nodes now; None before they are known."""

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulumi_nodepools.drain.capacity import Point
 from pulumi_nodepools.drain.events import Finish
 from pulumi_nodepools.drain.lanes import Track
-from pulumi_nodepools.drain.model import Diagnosis, DrainEvent
+from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, Point
 from pulumi_nodepools.drain.nodes import NodeTrack
 from pulumi_nodepools.drain.state import State
 
