@@ -9,8 +9,8 @@ import pytest
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.drain.model import Diagnosis, NodeView, Progress, WorldView
-from pulumi_nodepools.errors import CapacityError, DrainBlockedError, HeldError, IdentityError
+from pulumi_nodepools.drain.model import Diagnosis, NodeView, PodView, Progress, WorldView
+from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError, HeldError, IdentityError
 from pulumi_nodepools.hooks import draining, place
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
@@ -81,7 +81,7 @@ def world(session, make_group, cluster, monkeypatch):
         ]
 
     def drain(_client, *, nodes: object, owner, before_batch, listen, stop, instances, **_):
-        seen = WorldView(views := made.views(), [])
+        seen = WorldView(views := made.views(), made.pods)
         before_batch(seen)
         before_batch(seen)
         made.drained += [node.name for node in views if nodes(node)]
@@ -91,7 +91,7 @@ def world(session, make_group, cluster, monkeypatch):
             made.act(stop)
         return Report()
 
-    made.views = nodes
+    made.views, made.pods = nodes, []
     monkeypatch.setattr(draining, "drain", drain)
     return made
 
@@ -140,6 +140,25 @@ def test_the_serving_version_is_refused(world):
 def test_a_green_that_is_not_ready_is_refused_before_the_freeze(world):
     world.green_ready = False
     with pytest.raises(CapacityError, match="has 0 ready and schedulable nodes, but 2"):
+        _run(world)
+    assert _untouched(world)
+
+
+def test_what_never_clears_is_refused_before_the_freeze_unless_it_is_acknowledged(world):
+    node = f"node-{world.blue.instances[0].id}"
+    world.pods = [PodView(namespace="shop", name="bare", uid="u", node=node)]
+    words = r"worker v1: 1 things .*\n.*pod shop/bare on node-.*: bare-pod"
+    with pytest.raises(DrainBlockedError, match=words) as caught:
+        _run(world)
+    assert _untouched(world)
+    assert [one.reason for one in caught.value.diagnosis] == ["bare-pod"]
+    _run(world, drain={"timeout": 60.0, "acknowledge": ["bare-pod/shop/bare"]})
+    assert len(world.drained) == 2
+
+
+def test_missing_rights_are_refused_before_anything_else(world):
+    world.cluster.denied = frozenset({"create pods/eviction"})
+    with pytest.raises(AccessDeniedError, match=r"lack 1 of .* create pods/eviction"):
         _run(world)
     assert _untouched(world)
 
