@@ -29,6 +29,8 @@ SOAK_LABEL = "nodepools.dev/soak"
 KERNEL_CONDITION = "NodepoolsKernelSignature"
 """The node condition by which a kernel watcher says that it is there, and what it has found."""
 SOAK_NAMESPACE = "nodepools-soak"
+EVIDENCE_KEY = "evidence.json"
+"""Where in its ConfigMap the evidence of a soak stands."""
 ORDER_ANNOTATION = "nodepools.dev/drain-order"
 """On a pod, a whole number from -1000 to 1000: on each node lower ones leave first; without it a pod has 0."""
 

@@ -87,7 +87,7 @@ def test_labels_tags_and_annotations() -> None:
 
 def test_strings_of_a_soak() -> None:
     assert (names.SOAK_LABEL, names.KERNEL_CONDITION) == ("nodepools.dev/soak", "NodepoolsKernelSignature")
-    assert names.SOAK_NAMESPACE == "nodepools-soak"
+    assert (names.SOAK_NAMESPACE, names.EVIDENCE_KEY) == ("nodepools-soak", "evidence.json")
     assert names.evidence_name("worker", "7.7.1908") == "evidence-worker-7.7.1908"
 
 

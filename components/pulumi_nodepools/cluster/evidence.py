@@ -2,9 +2,7 @@
 
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ApiError
-from pulumi_nodepools.names import SOAK_NAMESPACE, evidence_name
-
-KEY = "evidence.json"
+from pulumi_nodepools.names import EVIDENCE_KEY, SOAK_NAMESPACE, evidence_name
 
 
 def evidence_text(client: Client, pool: str, version: str) -> str | None:
@@ -16,4 +14,4 @@ def evidence_text(client: Client, pool: str, version: str) -> str | None:
         if error.status == 404:
             return None
         raise
-    return data.get(KEY)
+    return data.get(EVIDENCE_KEY)

@@ -3,11 +3,10 @@
 from typing import Any
 
 from pulumi_nodepools.collector.api import Api, Unanswered
-from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL, evidence_name
+from pulumi_nodepools.names import EVIDENCE_KEY, POOL_LABEL, VERSION_LABEL, evidence_name
 from pulumi_nodepools.soak.document import EvidenceError, read, write
 from pulumi_nodepools.soak.evidence import Evidence, Subject
 
-KEY = "evidence.json"
 DISCARDED = "discarded.json"
 """What stood there when it could not be taken for evidence any more; for people to look at."""
 
@@ -35,14 +34,14 @@ class Store:
         data = (self._current or {}).get("data") or {}
         self._discarded = data.get(DISCARDED, "")
         begun = Evidence(self._subject, now, now)
-        if KEY not in data:
+        if EVIDENCE_KEY not in data:
             return begun
         try:
-            found = read(data[KEY])
+            found = read(data[EVIDENCE_KEY])
         except EvidenceError as error:
-            return self._anew(begun, data[KEY], str(error))
+            return self._anew(begun, data[EVIDENCE_KEY], str(error))
         if found.subject != self._subject:
-            return self._anew(begun, data[KEY], f"it was of {found.subject}")
+            return self._anew(begun, data[EVIDENCE_KEY], f"it was of {found.subject}")
         return found.gapped(found.updated, now, away)
 
     def _anew(self, begun: Evidence, text: str, reason: str) -> Evidence:
@@ -51,7 +50,7 @@ class Store:
 
     def save(self, evidence: Evidence) -> bool:
         """Write; False if somebody else has written since, and what is there must be loaded again."""
-        data = {KEY: write(evidence)} | ({DISCARDED: self._discarded} if self._discarded else {})
+        data = {EVIDENCE_KEY: write(evidence)} | ({DISCARDED: self._discarded} if self._discarded else {})
         labels = {POOL_LABEL: self._subject.pool, VERSION_LABEL: self._subject.version}
         try:
             if self._current is None:

@@ -1,5 +1,7 @@
 """A place to act in: moto's AWS in this process and a cluster in memory."""
 
+import sys
+
 import pytest
 
 from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
@@ -9,3 +11,10 @@ from tests.unit.memory_cluster import MemoryCluster
 @pytest.fixture
 def cluster():
     return MemoryCluster()
+
+
+@pytest.fixture(autouse=True)
+def _whole_tracebacks():
+    """An expected failure cuts tracebacks for the whole process, and the SDK reads them where resources are made."""
+    yield
+    vars(sys).pop("tracebacklimit", None)
