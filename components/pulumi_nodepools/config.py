@@ -241,6 +241,9 @@ class DrainConfig(Model):
     on_timeout: Literal["fail", "skip", "force"] = "fail"
     batch_soak: Duration = 0.0
     detach_timeout: Duration = 600.0
+    load_balancers: Literal["deregister", "label"] = "deregister"
+    deregistration_timeout: Duration = 300.0
+    nlb_settle: Duration = 120.0
     unbudgeted: Literal["paced", "all"] = "paced"
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"

@@ -208,7 +208,7 @@ def _size_rules(at: Sequence[object], size: Mapping[Any, Any]) -> Iterator[Probl
 
 
 def _total_timeout(at: Sequence[object], drain: Mapping[Any, Any]) -> Iterator[Problem]:
-    for key in ("timeout", "totalTimeout", "detachTimeout"):
+    for key in ("timeout", "totalTimeout", "detachTimeout", "deregistrationTimeout"):
         if drain.get(key) in ("0s", "0m", "0h"):
             yield path((*at, key)), f"{checks.shown(drain[key])} leaves no time; write it like 30m"
 

@@ -20,6 +20,7 @@ from pulumi_nodepools.cli.screen import Screen
 from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import drain as run_drain
+from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.runner import refuse_own, this_runner
 from pulumi_nodepools.drain.model import DrainSettings, ForceRule, Progress, WorldView
@@ -127,6 +128,7 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings, *, liv
                 before_batch=before_batch,
                 listen=stack.enter_context(Screen(f"drain of {chosen.owner}")) if live else _Teller(),
                 stop=stop,
+                leave=partial(label_only, client),
                 records=[PoolRecord(client, held) for held in chosen.pools],
             )
         except DrainBlockedError as error:

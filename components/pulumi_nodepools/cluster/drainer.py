@@ -23,6 +23,7 @@ from pulumi_nodepools.drain.events import (
     Action,
     AskGuard,
     AskInstance,
+    BalancersSeen,
     CordonNode,
     Event,
     Evict,
@@ -30,6 +31,7 @@ from pulumi_nodepools.drain.events import (
     GuardPassed,
     InstanceSeen,
     LabelNode,
+    LeaveBalancers,
     Say,
     Stop,
     Synced,
@@ -65,6 +67,8 @@ class _Crashed:
     error: Exception
 
 
+Leave = Callable[[Sequence[NodeView]], list[BalancersSeen]]
+"""Takes nodes out of their load balancers, one step further each time, and says what is still to be waited for."""
 _Input = Event | Ready | Failed | _Crashed
 
 
@@ -79,6 +83,7 @@ def drain(
     stop: threading.Event | None = None,
     records: Sequence[PoolRecord] = (),
     instances: Callable[[NodeView], str] | None = None,
+    leave: Leave | None = None,
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
@@ -86,15 +91,17 @@ def drain(
     What somebody asks in one of the `records` (pause, resume, stop) is done within seconds. Raises
     DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are missing.
     It can be run again at any time: it goes on where the cluster says that it was. `instances` gives EC2's state of the
-    machine behind a node whose kubelet does not answer; without it such a node is waited for.
+    machine behind a node whose kubelet does not answer; without it such a node is waited for. `leave`
+    takes nodes out of their load balancers; without it that step is left out.
     """
     if settings.on_timeout == "force" and not client.can_i("delete", "pods"):
         raise AccessDeniedError(
             "`onTimeout: force` deletes pods, and these cluster credentials lack the right `delete pods`; nothing was "
             "changed. Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack forces), or use fail"
         )
-    state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time())
-    return _Run(client, state, before_batch, listen, stop=stop, records=records, instances=instances).run()
+    state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time(), balanced=leave is not None)
+    run = _Run(client, state, before_batch, listen, stop=stop, records=records, instances=instances, leave=leave)
+    return run.run()
 
 
 class _Run:
@@ -108,12 +115,14 @@ class _Run:
         stop: threading.Event | None,
         records: Sequence[PoolRecord],
         instances: Callable[[NodeView], str] | None,
+        leave: Leave | None,
     ) -> None:
         self._client = client
         self._before_batch = before_batch
         self._listen = listen
         self._stop = stop
         self._instances = instances
+        self._leave = leave
         self._inbox: queue.SimpleQueue[_Input] = queue.SimpleQueue()
         self._state = state
         self._workers = Workers(_WORKERS)
@@ -199,6 +208,8 @@ class _Run:
                     self._guard()
                 case AskInstance(name):
                     self._ask(name)
+                case LeaveBalancers(names):
+                    self._take_out(names)
                 case Say(kind, node, message):
                     self._note(DrainEvent(kind, node, message))
                 case Finish(outcome, message):
@@ -216,10 +227,12 @@ class _Run:
             case LabelNode(name, quarantined):
                 self._send(partial(eviction.label, quarantined=quarantined), self._client, name)
 
-    def _send(self, write: Callable[..., Event], *arguments: Any) -> None:
+    def _send(self, write: Callable[..., Event | list[BalancersSeen]], *arguments: Any) -> None:
         def task() -> None:
             try:
-                self._inbox.put(write(*arguments))
+                answer = write(*arguments)
+                for event in answer if isinstance(answer, list) else [answer]:
+                    self._inbox.put(event)
             except Exception as error:  # noqa: BLE001 -- a lost answer would look like a hang: the loop raises it
                 self._inbox.put(_Crashed(error))
 
@@ -233,6 +246,11 @@ class _Run:
         ask, node = self._instances, self._state.world.nodes[name]
         if ask is not None:
             self._send(_instance, ask, node)
+
+    def _take_out(self, names: Sequence[str]) -> None:
+        leave, nodes = self._leave, [self._state.world.nodes[name] for name in names]
+        if leave is not None:
+            self._send(lambda: leave(nodes))
 
     def _note(self, event: DrainEvent) -> None:
         now = time.monotonic()

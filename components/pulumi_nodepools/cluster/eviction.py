@@ -3,7 +3,7 @@
 What an answer means, and when to try again, is decided by drain.machine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from pulumi_nodepools.cluster.client import Client, Response, read_status
 from pulumi_nodepools.drain.events import Answered, Evict, Patched
 from pulumi_nodepools.drain.model import NodeView, Taint
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
-from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION, QUARANTINE_LABEL
+from pulumi_nodepools.names import DRAINING_TAINT, EXCLUDED_VALUE, EXCLUSION_LABEL, OWNER_ANNOTATION, QUARANTINE_LABEL
 
 _MERGE = "application/merge-patch+json"
 _TRIES = 6
@@ -80,8 +80,12 @@ def cordon(client: Client, node: NodeView) -> Patched:
 
 def label(client: Client, name: str, *, quarantined: bool) -> Patched:
     """Mark a node as left out of a drain, or take the mark off."""
-    labels = {QUARANTINE_LABEL: "true" if quarantined else None}
-    return _merged(client, name, "label", {"metadata": {"labels": labels}})
+    return set_labels(client, name, {QUARANTINE_LABEL: "true" if quarantined else None})
+
+
+def set_labels(client: Client, name: str, labels: Mapping[str, str | None]) -> Patched:
+    """Set labels of a node; None takes one off."""
+    return _merged(client, name, "label", {"metadata": {"labels": dict(labels)}})
 
 
 def _merged(client: Client, name: str, step: Any, body: dict[str, Any]) -> Patched:
@@ -121,8 +125,10 @@ class _Nodes(msgspec.Struct):
 def _undo(view: NodeView) -> dict[str, Any]:
     kept = [_taint(item) for item in view.taints if item.key != DRAINING_TAINT]
     metadata: dict[str, Any] = {"annotations": {OWNER_ANNOTATION: None}}
-    if QUARANTINE_LABEL in view.labels:
-        metadata["labels"] = {QUARANTINE_LABEL: None}
+    ours = [QUARANTINE_LABEL] if QUARANTINE_LABEL in view.labels else []
+    ours += [EXCLUSION_LABEL] if view.labels.get(EXCLUSION_LABEL) == EXCLUDED_VALUE else []
+    if ours:
+        metadata["labels"] = dict.fromkeys(ours)
     return {"metadata": metadata, "spec": {"taints": kept, "unschedulable": None}}
 
 

@@ -119,6 +119,16 @@ class InstanceSeen:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class BalancersSeen:
+    """What is still to be waited for before no load balancer sends a node anything new; `allowance` in seconds."""
+
+    node: str
+    waiting: tuple[str, ...] = ()
+    allowance: float = 0.0
+    """What its target groups take by themselves: their deregistration delay, and settling."""
+
+
 Event = (
     Seen
     | Gone
@@ -133,6 +143,7 @@ Event = (
     | Resume
     | WatchLost
     | WatchBack
+    | BalancersSeen
     | InstanceSeen
 )
 
@@ -157,6 +168,13 @@ class LabelNode:
 
     node: str
     quarantined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveBalancers:
+    """Take nodes out of their load balancers, one step further each time it is asked; answer with BalancersSeen."""
+
+    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +218,4 @@ class Finish:
     diagnoses: tuple[Diagnosis, ...] = ()
 
 
-Action = TaintNode | CordonNode | LabelNode | Evict | AskGuard | AskInstance | Say | Finish
+Action = TaintNode | CordonNode | LabelNode | LeaveBalancers | Evict | AskGuard | AskInstance | Say | Finish

@@ -1,21 +1,22 @@
 """The drain as a machine: an event and the time come in, actions go out. Pure but for the state it owns.
 
 Order: refuse what can never clear, ask the guard, taint all nodes softly, cordon all, then batch by batch: guard,
-evict, wait until the nodes are empty and their volumes off them, wait until the workloads are back, soak. Everything is
-recomputed from the world, so a drain that was killed continues by starting again. Carrying actions out is
-cluster/drainer.py's business.
+leave the load balancers, evict, wait until the nodes are empty and their volumes off them, wait until the workloads are
+back, soak. Everything is recomputed from the world, so a drain that was killed continues by starting again. Carrying
+actions out is cluster/drainer.py's business.
 """
 
 import heapq
 from collections.abc import Callable
 
-from pulumi_nodepools.drain import detaching, pausing
+from pulumi_nodepools.drain import balancers, detaching, pausing
 from pulumi_nodepools.drain.answers import no_right
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import (
     Action,
     Answered,
     AskGuard,
+    BalancersSeen,
     CordonNode,
     Event,
     Finish,
@@ -146,6 +147,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Resume: pausing.resume,
     WatchLost: pausing.watch_lost,
     WatchBack: pausing.watch_back,
+    BalancersSeen: balancers.seen,
     InstanceSeen: instance_seen,
 }
 
@@ -219,6 +221,7 @@ def _start_batch(state: State, now: float) -> None:
     chosen = [track for track in waiting if track.left][:size]
     for track in [track for track in waiting if not track.left] + chosen:
         state.nodes.begin(track, now)
+        balancers.begin(state, track, now)
         for uid in track.left:
             if track.due(uid):
                 state.evictions.add(state.world.pods[uid], now)
@@ -229,6 +232,7 @@ def _start_batch(state: State, now: float) -> None:
 
 
 def _in_batch(state: State, now: float) -> None:
+    balancers.ask(state, now)
     for name in list(state.nodes.emptied):
         track = state.nodes.tracks[name]
         if state.nodes.empty(track, now) and detaching.over(state, track, now):
@@ -252,8 +256,13 @@ def _deadline_passed(state: State, now: float) -> bool:
     late = sorted(name for name, end in _ends(state, now).items() if end <= now)
     if late:
         holding = [name for name in late if state.nodes.tracks[name].emptied is not None]
-        pods = [name for name in late if name not in holding]
-        message = detaching.overdue(state, holding, now) or (overdue(state, pods, now) if pods else "")
+        serving = [name for name in late if name in state.nodes.leaving]
+        pods = [name for name in late if name not in holding and name not in serving]
+        message = (
+            balancers.overdue(state, serving)
+            or detaching.overdue(state, holding, now)
+            or (overdue(state, pods, now) if pods else "")
+        )
         if message:
             _end_blocked(state, message, state.blocked(now), now)
             return True
@@ -269,10 +278,10 @@ def _ends(state: State, now: float) -> dict[str, float]:
 
 
 def _end(state: State, track: NodeTrack, now: float) -> float:
-    """When a node's time is up: that of its volumes if they are all that it has left."""
-    volumes = detaching.until(state, track, now)
-    if volumes is not None:
-        return volumes
+    """When a node's time is up: that of the step before its evictions or after them while it is there."""
+    for step_end in (balancers.until(state, track, now), detaching.until(state, track, now)):
+        if step_end is not None:
+            return step_end
     if track.until is not None:
         return track.until
     return pausing.until(state, now if track.started is None else track.started, now)

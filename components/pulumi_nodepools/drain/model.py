@@ -234,21 +234,32 @@ _PROPS = {
     "onTimeout": "on_timeout",
     "batchSoak": "batch_soak",
     "detachTimeout": "detach_timeout",
+    "loadBalancers": "load_balancers",
+    "deregistrationTimeout": "deregistration_timeout",
+    "nlbSettle": "nlb_settle",
     "unbudgeted": "unbudgeted",
     "emptyDir": "empty_dir",
     "barePods": "bare_pods",
     "jobs": "jobs",
 }
-_LATER = {"detachTimeout": 600}
+_LATER = {"detachTimeout": 600, "loadBalancers": "deregister", "deregistrationTimeout": 300, "nlbSettle": 120}
 """Settings that the first release did not have, with their defaults."""
 _CHOICES = {
+    "load_balancers": ("deregister", "label"),
     "on_timeout": ("fail", "skip", "force"),
     "unbudgeted": ("paced", "all"),
     "empty_dir": ("allow", "block"),
     "bare_pods": ("block", "allow"),
     "jobs": ("evict", "wait"),
 }
-_SECONDS = {"node_timeout": 1.0, "total_timeout": 1.0, "batch_soak": 0.0, "detach_timeout": 1.0}
+_SECONDS = {
+    "node_timeout": 1.0,
+    "total_timeout": 1.0,
+    "batch_soak": 0.0,
+    "detach_timeout": 1.0,
+    "deregistration_timeout": 1.0,
+    "nlb_settle": 0.0,
+}
 _FORCE = {"podAge": "pod_age", "siblingsReady": "siblings_ready", "interval": "interval"}
 
 
@@ -297,6 +308,12 @@ class DrainSettings:
     batch_soak: float = 0
     detach_timeout: float = 600
     """From the moment that a node is empty until its volumes have to be off it."""
+    load_balancers: Literal["deregister", "label"] = "deregister"
+    """Whether nodes are taken out of their target groups, or only labelled for the controllers that do that."""
+    deregistration_timeout: float = 300
+    """For a node to leave its load balancers, beyond what its target groups take by themselves."""
+    nlb_settle: float = 120
+    """How long Network Load Balancers may send new connections after deregistration."""
     unbudgeted: Literal["paced", "all"] = "paced"
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"

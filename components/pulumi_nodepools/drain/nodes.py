@@ -34,6 +34,14 @@ class NodeTrack:
     cordoned: float | None = None
     started: float | None = None
     ended: float | None = None
+    leaving: float | None = None
+    """Since when it is being taken out of its load balancers."""
+    left_balancers: float | None = None
+    closed: bool = False
+    """It still gets traffic: none of its pods is due."""
+    waits_for: tuple[str, ...] = ()
+    """What still sends it traffic."""
+    allowance: float = 0.0
     emptied: float | None = None
     """Since when it has been empty and waits for its volumes to be detached."""
     gave_up_volumes: bool = False
@@ -58,7 +66,7 @@ class NodeTrack:
     def due(self, uid: str) -> bool:
         """Whether it is a pod's turn, as far as its own node is concerned."""
         verdict = self.left.get(uid)
-        return verdict is not None and verdict.action == "evict" and verdict.tier <= self.tier
+        return not self.closed and verdict is not None and verdict.action == "evict" and verdict.tier <= self.tier
 
     def put(self, uid: str, verdict: Verdict) -> None:
         """A pod is left on the node."""
@@ -79,6 +87,8 @@ class Nodes:
     def __init__(self, world: World, settings: DrainSettings, owner: str, matches: Callable[[NodeView], bool]) -> None:
         self.tracks: dict[str, NodeTrack] = {}
         self.active: dict[str, NodeTrack] = {}
+        self.leaving: dict[str, None] = {}
+        """Active nodes that still get traffic from load balancers."""
         self.lacking: dict[str, None] = {}
         """Nodes that still need a taint or a cordon."""
         self.untainted: dict[str, None] = {}
@@ -178,6 +188,7 @@ class Nodes:
         track.ended = now if track.ended is None else track.ended
         self.active.pop(track.name, None)
         self.emptied.pop(track.name, None)
+        self.leaving.pop(track.name, None)
 
     def judge(self, pod: PodView, wall: float, *, fresh: bool) -> tuple[NodeTrack | None, Verdict | None]:
         """Put a pod where it belongs on its node; `fresh` if it was not known before. None if it is not on ours."""
@@ -247,7 +258,7 @@ class Nodes:
 
     def empty(self, track: NodeTrack, now: float) -> bool:
         """Whether nothing is left and nothing can have slipped in around the cordon."""
-        return not track.left and track.cordoned is not None and now >= track.cordoned + SETTLE
+        return not track.closed and not track.left and track.cordoned is not None and now >= track.cordoned + SETTLE
 
     def in_phase(self, *phases: str) -> list[NodeTrack]:
         """Tracks in any of these phases."""

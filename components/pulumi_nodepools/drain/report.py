@@ -23,6 +23,8 @@ class NodeReport:
     phase: str
     cordon: tuple[float | None, float | None]
     evict: tuple[float | None, float | None]
+    lb: tuple[float | None, float | None]
+    """From the first look at its load balancers until none of them sent it anything new."""
     detach: tuple[float | None, float | None]
     """From the moment that it was empty until its volumes were off it; None if none had to be waited for."""
     pods_left: int
@@ -33,6 +35,7 @@ class NodeReport:
             "phase": self.phase,
             "cordon": {"start": self.cordon[0], "end": self.cordon[1]},
             "evict": {"start": self.evict[0], "end": self.evict[1]},
+            "lb": {"start": self.lb[0], "end": self.lb[1]},
             "detach": {"start": self.detach[0], "end": self.detach[1]},
             "podsLeft": self.pods_left,
         }
@@ -182,6 +185,7 @@ def _node(state: State, track: NodeTrack) -> NodeReport:
         phase=track.phase,
         cordon=(_since(state, track.cordon_asked), _since(state, track.cordoned)),
         evict=(_since(state, track.started), _since(state, track.ended if empty is None else empty)),
+        lb=(_since(state, track.leaving), _since(state, track.left_balancers)),
         detach=(_since(state, empty), _since(state, track.ended) if empty is not None else None),
         pods_left=len(track.left),
     )

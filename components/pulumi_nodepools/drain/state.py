@@ -29,8 +29,11 @@ class State:
         *,
         now: float,
         wall: float,
+        balanced: bool = False,
     ) -> None:
         self.settings = settings
+        self.balanced = balanced
+        """Whether nodes are taken out of their load balancers before their pods are evicted."""
         self.world = World()
         self.nodes = Nodes(self.world, settings, owner, matches)
         self.evictions = Evictions(self.world, settings)
@@ -89,6 +92,7 @@ class State:
         found += self._unseen() if self.paused else []
         found += self._held() if self.held else []
         found += [] if after else self._skipped(now, limit)
+        found += [self._balanced(name, now) for name in self.nodes.leaving]
         for track in self.nodes.active.values():
             if track.started is None or now - track.started < after:
                 continue
@@ -108,6 +112,13 @@ class State:
             found.append(Diagnosis("node-skipped", f"node {track.name}", track.name, message, fix, numbers))
             found.extend(islice(self._explain(track, now), max(0, limit - len(found))))
         return found
+
+    def _balanced(self, name: str, now: float) -> Diagnosis:
+        track = self.nodes.tracks[name]
+        seconds = now - (now if track.leaving is None else track.leaving)
+        message = f"it is being taken out of its load balancers: {'; '.join(track.waits_for) or 'not answered yet'}"
+        fix = "look at the targets of the new version and the deregistration delay of these target groups"
+        return Diagnosis("load-balancer", f"node {name}", name, message, fix, {"seconds": round(seconds)})
 
     def _held(self) -> list[Diagnosis]:
         fix = "`nodepools resume` lets it go on, `nodepools stop` ends it"

@@ -7,19 +7,23 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pulumi_nodepools import report as report_files
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.groups import GroupView
+from pulumi_nodepools.aws.leaving import Leaving
 from pulumi_nodepools.cluster import preflight, rights
-from pulumi_nodepools.cluster.drainer import drain
+from pulumi_nodepools.cluster.drainer import Leave, drain
+from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, Progress, WorldView
 from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.evidence import instance_of
+from pulumi_nodepools.hooks.leaving import leave
 from pulumi_nodepools.hooks.members import Members, Membership, resolve
 from pulumi_nodepools.hooks.place import Place, PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
@@ -82,6 +86,7 @@ class Drain:
                 stop=self.stop,
                 records=[self.record],
                 instances=self._instance if self.place.session else None,
+                leave=self._leave(),
             )
         except NodePoolsError as error:
             self._save(getattr(error, "report", None))
@@ -143,6 +148,16 @@ class Drain:
         props = self.place.props
         member = Membership(props.pool, props.version, self.members.instances, props.selector)
         return node.name not in self.members.dead and member.includes(node)
+
+    def _leave(self) -> Leave:
+        client, session, settings = self.place.client, self.place.session, self.settings
+        if session is None or settings.load_balancers == "label":
+            return partial(label_only, client)
+        return partial(leave, client, Leaving(session, settings.nlb_settle), self._going)
+
+    def _going(self) -> frozenset[str] | None:
+        """All instances of the version; None if no version serves, so that none takes over."""
+        return self.members.instances if self.record.load().serving else None
 
     def _instance(self, node: NodeView) -> str:
         """EC2's state of the instance behind a node; empty without a provider ID."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pulumi_nodepools.aws import groups
+from pulumi_nodepools.aws import groups, targets
 from pulumi_nodepools.aws.groups import FailedLaunch, GroupView
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.client import Client
@@ -130,6 +130,7 @@ class _Gate:
         if again:
             # Launches that failed before this retry were judged by the run before it.
             self.known = {failed.activity for name in self.names for failed in groups.activities(self.session, name)}
+        self._rejoin()
         thawed = freezing.thaw(self.session, self.record, place.version, self.gate.limits)
         views = groups.describe(self.session, self.names).values()
         member = Membership.of(place.pool, place.version, views)
@@ -138,6 +139,12 @@ class _Gate:
             self.engine.info(
                 place.urn, f"{place.title}: groups {', '.join(thawed) or 'none'} thawed, {len(freed)} nodes uncordoned"
             )
+
+    def _rejoin(self) -> None:
+        """Put what a drain took out of the groups' target groups back, before the record of that drain is erased."""
+        frozen = self.record.load().frozen.values()
+        if any(was.version == self.gate.place.version for was in frozen):
+            targets.rejoin(self.session, self.names)
 
     def _look(self) -> Verdict:
         views = self._topped_up(self._views())
