@@ -55,8 +55,8 @@ sandbox-test: setup binaries ## Tests of the sandbox's own parts
 apiserver-test: setup binaries ## Tests against a real control plane
 	$(PY) -m pytest -m apiserver
 
-e2e: setup binaries ## The real engine against the whole sandbox
-	$(PY) -m pytest -m e2e
+e2e: setup binaries ## The real engine against the whole sandbox; FULL=1 for every long scenario
+	FULL=$(FULL) $(PY) -m pytest -m e2e
 
 chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
 	$(PY) -m pytest -m chaos

@@ -1,6 +1,11 @@
-"""One sandbox for all end-to-end tests; each test has its own stack, its own pools and its own node names."""
+"""One sandbox for all end-to-end tests; each test has its own stack, its own pools and its own node names.
 
-from collections.abc import Callable, Iterator
+Long scenarios run as a sample, so that the tier fits a pull request: `FULL=1` runs all, `E2E_SEED` chooses others.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,26 @@ from sandbox.engine import Project
 from tests.engine_case import BAD_SPEC, NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud, activate, projects, running_cloud
 
 __all__ = ["BAD_SPEC", "NEW", "NEW_SPEC", "OLD", "OLD_SPEC", "Cloud", "activate"]
+
+
+SAMPLE = 3
+SEED = os.environ.get("E2E_SEED", "1")
+
+
+def sampled(names: Sequence[str], seed: str, count: int = SAMPLE) -> set[str]:
+    """The same `count` of the names for the same seed, in whatever order they come."""
+    return set(random.Random(seed).sample(sorted(names), min(count, len(names))))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    scenarios = [item for item in items if item.get_closest_marker("scenario")]
+    # Whoever names a file or a test means it.
+    if os.environ.get("FULL") or len(scenarios) <= SAMPLE or any("::" in arg for arg in config.args):
+        return
+    chosen = sampled([item.nodeid for item in scenarios], SEED)
+    left = [item for item in scenarios if item.nodeid not in chosen]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")

@@ -4,28 +4,44 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 
 from sandbox.claims import single_replica_services
 from sandbox.engine import REPOSITORY
-from sandbox.recorder import Recorder
+from sandbox.recorder import Ledger, Recorder
 from tests.engine_case import Cloud
 
 OUTPUT = REPOSITORY / "out" / "e2e"
 
 
+@dataclass
+class Scenario:
+    """What was seen so far, and a place for the seconds that a scenario measures."""
+
+    ledger: Ledger
+    measured: dict[str, float] = field(default_factory=dict)
+
+    def first(self, version: str, nodes: int, since: float) -> float:
+        """When, after `since`, so many nodes of the version were ready and schedulable."""
+        return next(
+            float(point["time"])
+            for point in self.ledger.capacity
+            if point["time"] >= since and point["versions"].get(version, 0) == nodes
+        )
+
+
 @contextmanager
-def uninterrupted(cloud: Cloud, pool: str, scenario: str) -> Iterator[dict[str, float]]:
+def uninterrupted(cloud: Cloud, pool: str, scenario: str) -> Iterator[Scenario]:
     """Record the block; fails if a service or a budget was interrupted in it, or if the record has a gap.
 
-    Yields a place for seconds that the scenario measures. `out/e2e/<scenario>.json` is written in any case.
+    `out/e2e/<scenario>.json` is written in any case.
     """
     recorder = Recorder(cloud.client, pool).start()
-    measured: dict[str, float] = {}
+    recorded = Scenario(recorder.ledger)
     began = time.monotonic()
     finished = False
     try:
-        yield measured
+        yield recorded
         finished = True
     finally:
         ledger = recorder.stop()
@@ -37,7 +53,7 @@ def uninterrupted(cloud: Cloud, pool: str, scenario: str) -> Iterator[dict[str, 
             "scenario": scenario,
             "finished": finished,
             "seconds": round(time.monotonic() - began, 1),
-            "measured": measured,
+            "measured": recorded.measured,
             "interruptions": found,
             "gaps": recorder.gaps,
             "capacity": ledger.capacity,

@@ -7,7 +7,7 @@ from tests.e2e import legacy
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, Cloud
 from tests.e2e.record import uninterrupted
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(500)]
 BUDGET = {"maxUnavailable": 1}
 
 
