@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 POLICY_STAMP := $(POLICY_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos test-tools boot-tools boot-test lock policy-docs binaries \
+.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos test-tools boot-tools boot-test lock policy-docs docs docs-reference binaries \
 	sandbox-up sandbox-down sandbox-status clean
 
 help: ## List the targets
@@ -71,6 +71,12 @@ test: check setup binaries ## Checks and the default tiers: unit, components, po
 
 policy-docs: $(STAMP) ## Write the rules' part of docs/policies.md again
 	$(PY) policies/document.py docs/policies.md
+
+docs: $(STAMP) ## Build the documentation into out/docs; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+docs-reference: $(STAMP) ## Write docs/reference.md again from the models of the configuration
+	$(PY) docs/reference.py docs/reference.md
 
 test-tools: ## Install what the default tests ask for its opinion (Debian packages; as root)
 	tests/tools.sh install default

@@ -60,6 +60,8 @@ def nodes(drain: Drain) -> list[Element]:
             drawn.append(el("text", short[name], class_="row", x=plot.left - 8, y=y + height * 0.68, text_anchor="end"))
         drawn.extend(_node_bars(plot, name, node, y + height * 0.15, height * 0.7))
     keys = [("cordoned", "cordoned"), ("evicting", "evicting"), ("done", "empty")]
+    if any(node.lb.start is not None for node in drain.nodes.values()):
+        keys.append(("leaving", "leaving load balancers"))
     if any(node.detach.start is not None for node in drain.nodes.values()):
         keys.append(("waiting", "volumes detaching"))
     if any(node.phase in ("skipped", "active") for node in drain.nodes.values()):
@@ -84,12 +86,12 @@ def _node_bars(plot: Plot, name: str, node: Node, y: float, height: float) -> li
             else (f"{name}: emptied in {duration(until - begun)}")
         )
         bars.append(plot.bar((begun, until), (y, height), "stuck" if stuck else "evicting", text))
-    if node.detach.start is not None:
-        span = node.detach.start, end if node.detach.end is None else node.detach.end
-        bars.append(
-            plot.bar(span, (y, height), "waiting", f"{name}: volumes detached in {duration(span[1] - span[0])}")
-        )
+    for part, class_, what in ((node.lb, "leaving", "leaving load balancers"), (node.detach, "waiting", "detaching")):
+        if part.start is not None:
+            span = part.start, end if part.end is None else part.end
+            bars.append(plot.bar(span, (y, height), class_, f"{name}: {what} for {duration(span[1] - span[0])}"))
     if ended is not None and node.phase in ("done", "gone"):
+        ended = ended if node.detach.end is None else node.detach.end
         bars.append(plot.bar((ended, end), (y, height), "done", f"{name}: {node.phase} at {duration(ended)}"))
     return bars
 

@@ -48,6 +48,8 @@ class Node(_Part, frozen=True):
     phase: str
     cordon: Span
     evict: Span
+    lb: Span
+    """From the first look at its load balancers until none of them sent it anything new; null if it has none."""
     detach: Span
     """From the moment that it was empty until its volumes were off it; null if none had to be waited for."""
     pods_left: int

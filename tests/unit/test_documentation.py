@@ -1,0 +1,47 @@
+"""The documentation against the code: generated pages are current, what it shows can be read and exists."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pulumi_nodepools import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def test_reference_is_what_the_models_say():
+    written = runpy.run_path(str(ROOT / "docs" / "reference.py"))["text"]()
+    assert written == (ROOT / "docs" / "reference.md").read_text(), "make docs-reference"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_blocks_are_what_they_claim_to_be(page):
+    for _, language, code in BLOCK.findall(page.read_text()):
+        match language:
+            case "yaml":
+                list(yaml.safe_load_all(code))
+            case "json":
+                json.loads(code)
+            case "python":
+                compile(code, page.name, "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_targets_that_are_shown_exist(page):
+    text = page.read_text()
+    commands = set(re.findall(r"(?:^\$ |`)nodepools ([a-z][a-z-]+)", text, re.MULTILINE))
+    assert commands <= set(cli.typer.main.get_command(cli.app).commands)
+    targets = set(re.findall(r"(?:^\$ |`)make ([a-z0-9-]+)", text, re.MULTILINE))
+    assert targets <= set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_relative_links_lead_somewhere():
+    for page in [*PAGES, *ROOT.glob("docs/adr/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
