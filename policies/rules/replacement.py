@@ -23,7 +23,7 @@ def check_size(resources: Sequence[Resource], _config: Props) -> Iterator[Findin
         versions: dict[str, list[Resource]] = {}
         for group in (one for one in resources if one.type == GROUP):
             pool, version = (_tag(group, key) for key in (POOL_TAG, VERSION_TAG))
-            if pool == gate.props.get("pool") and not version.endswith(CANARY_SUFFIX):
+            if pool == gate.props.get("pool") and version and not version.endswith(CANARY_SUFFIX):
                 versions.setdefault(version, []).append(group)
         active = gate.props.get("active")
         new = versions.pop(str(active), [])

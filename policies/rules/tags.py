@@ -13,6 +13,7 @@ Props = Mapping[str, Any]
 REQUIRED = ["nodepools.dev/cluster", POOL_TAG, "nodepools.dev/version"]
 OWN_LABELS = (POOL_TAG, "nodepools.dev/version", "nodepools.dev/validated")
 LABEL = f"{AUTOSCALER}node-template/label/"
+OWN = "nodepools.dev/"
 TAINT = f"{AUTOSCALER}node-template/taint/"
 
 
@@ -46,7 +47,9 @@ def check_autoscaler(props: Props, _config: Props, pool: Props) -> Iterator[Answ
     # What NodePool adds to every node is right to tell, and nobody waits for it.
     version = f"{pool.get('pool')}", f"{pool.get('version')}"
     own = {f"{LABEL}{key}": value for key, value in zip(OWN_LABELS, (*version, "-".join(version)), strict=True)}
-    told = {key: tag.get("value") for key, tag in tags.items() if key.startswith((LABEL, TAINT))}
+    described = {key: tag.get("value") for key, tag in tags.items() if key.startswith((LABEL, TAINT))}
+    # The library's own labels and taints stand on every node, and not among those that the version lists.
+    told = {key: value for key, value in described.items() if not key.startswith((LABEL + OWN, TAINT + OWN))}
     for key, value in told.items():
         known = {**own, **wanted}.get(key)
         if value is not UNKNOWN and known != str(value):

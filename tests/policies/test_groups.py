@@ -48,6 +48,7 @@ GOOD = [
     (AUTOSCALER, {"tags": OWN, "minSize": 0}),
     (AUTOSCALER, {"tags": [MANAGED], "minSize": 1}),
     (AUTOSCALER, {"tags": [MANAGED, LABEL_TAG], "minSize": "0"}),
+    (AUTOSCALER, {"tags": [tag(f"{CA}node-template/label/{POOL_TAG}"), LABEL_TAG], "minSize": 0}),
     (AUTOSCALER, {"tags": [MANAGED, LABEL_TAG, tag(f"{CA}node-template/label/{POOL_TAG}", "worker")], "minSize": 0}),
     (CANARY, {"minSize": 0, "maxSize": 20}),  # not a canary
 ]

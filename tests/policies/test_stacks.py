@@ -60,6 +60,7 @@ def test_a_replacement_is_no_smaller_and_in_the_same_zones(expected, new, old):
 def test_sizes_count_over_all_groups_of_a_version_and_pools_are_kept_apart():
     assert look(SIZE, whole(), *version(NEW, 7), *version(NEW, 7), *version(OLD, 14)) == []
     assert look(SIZE, whole(), *version(NEW, 1), *version(OLD, 50, pool="gpu")) == []
+    assert look(SIZE, whole(), *version("", 2)) == [], "a group that says no version is another rule's finding"
     canary = Resource(GATE, "urn:canary", "c", {"pool": "worker", "active": OLD, "canary": True})
     assert look(SIZE, whole(), canary, *version(NEW, 14), *version(OLD, 3)) == []
     (finding,) = look(SIZE, whole(OLD), *version(NEW, 14), *version(OLD, 3))
