@@ -4,7 +4,6 @@ One object serves one drain: it remembers what it deregistered and when. How lon
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +23,7 @@ class Leaving:
     clock: Callable[[], float] = time.monotonic
     groups: dict[str, TargetGroup] = field(default_factory=dict)
     delays: dict[str, float] = field(default_factory=dict)
-    _in: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _in: dict[str, set[str]] = field(default_factory=dict)
     """ARNs of the groups that each instance is or was in."""
     _since: dict[tuple[str, str], float] = field(default_factory=dict)
     """When each instance was deregistered, by ARN and instance."""
@@ -66,15 +65,15 @@ class Leaving:
         return max((self.delays[arn] + (self.settle if self.groups[arn].network else 0) for arn in arns), default=0.0)
 
     def _find(self, instances: Sequence[str]) -> None:
-        for instance in instances:
-            self._in[instance] = set()
+        found: dict[str, set[str]] = {instance: set() for instance in instances}
         for group in targets.instance_groups(self.session):
-            found = {target.instance for target in targets.registered(self.session, group.arn)} & set(instances)
-            if found:
+            here = {target.instance for target in targets.registered(self.session, group.arn)}.intersection(instances)
+            if here:
                 self.groups[group.arn] = group
                 self.delays[group.arn] = targets.deregistration_delay(self.session, group.arn)
-            for instance in found:
-                self._in[instance].add(group.arn)
+            for instance in here:
+                found[instance].add(group.arn)
+        self._in.update(found)  # only now: after a call that failed everything is looked for again
 
     def _arns(self, instances: Sequence[str]) -> list[str]:
         return sorted({arn for instance in instances for arn in self._in.get(instance, ())})

@@ -1,7 +1,10 @@
 """Taking instances out of target groups, against target groups in memory and against moto."""
 
+import pytest
+
 from pulumi_nodepools.aws import targets
 from pulumi_nodepools.aws.leaving import Leaving
+from pulumi_nodepools.errors import AwsError
 
 
 class Balancers:
@@ -79,6 +82,20 @@ def test_network_load_balancers_settle_after_deregistration():
     now[0] += 1
     assert leaving.left(["old"]) == {"old": []}
     assert leaving.allowance("old") == 150
+
+
+def test_a_call_that_failed_is_no_proof_of_not_being_registered():
+    aws = Balancers(web={"old": "healthy", "new": "healthy"})
+    leaving = Leaving(aws, settle=120)
+    described, aws.describe_target_health = (
+        aws.describe_target_health,
+        lambda *_: (_ for _ in ()).throw(AwsError("503")),
+    )
+    with pytest.raises(AwsError):
+        leaving.unready(["old"], {"old"})
+    aws.describe_target_health = described
+    leaving.unready(["old"], {"old"})
+    assert leaving.left(["old"]) == {"old": ["target group web: healthy"]}
 
 
 def test_an_instance_in_no_group_has_nothing_to_leave():

@@ -142,6 +142,7 @@ def test_never_done_while_a_moved_pods_volume_is_attached(steps):
         "volume": Seen(volume),
     }
     held, exists, here = True, True, False
+    assert phase(case) == "active"
     for step in steps:
         if case.state.finish:
             break
