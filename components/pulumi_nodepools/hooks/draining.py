@@ -19,7 +19,9 @@ from pulumi_nodepools.cluster.drainer import Leave, drain
 from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord, Record
+from pulumi_nodepools.drain.acknowledge import REASONS
 from pulumi_nodepools.drain.model import DrainSettings, NodeView, Progress, WorldView
+from pulumi_nodepools.drain.preflight import standing
 from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.evidence import instance_of
@@ -175,7 +177,7 @@ class Drain:
         guards.require_count(world, self._ours, self.settings, self._serving(record))
         guards.require_room(world, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
         if not self.frozen:
-            preflight.refuse(preflight.judge(world, self._ours, self.settings), props.title)
+            self._preflight(world)
             self._freeze(serving)
             self.frozen = True
 
@@ -185,6 +187,17 @@ class Drain:
         session = self.place.session
         views = groups.describe(session, record.serving_groups).values() if session else ()
         return Membership.of(record.pool, record.serving, views)
+
+    def _preflight(self, world: WorldView) -> None:
+        """Refuse what nobody can accept; warn of the rest, which `up` has refused unless today's YAML accepts it.
+
+        The settings here are those of the version's own time: what was acknowledged since is not among them.
+        """
+        props = self.place.props
+        findings = preflight.judge(world, self._ours, self.settings)
+        preflight.refuse([one for one in findings if one.reason not in REASONS], props.title)
+        for one in standing(findings):
+            self.engine.warn(props.urn, f"{props.title}: {one}")
 
     def _freeze(self, serving: str | None) -> None:
         props, session = self.place.props, self.place.session

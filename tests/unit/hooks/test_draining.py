@@ -144,15 +144,17 @@ def test_a_green_that_is_not_ready_is_refused_before_the_freeze(world):
     assert _untouched(world)
 
 
-def test_what_never_clears_is_refused_before_the_freeze_unless_it_is_acknowledged(world):
+def test_what_never_clears_is_told_and_its_own_runner_is_refused_before_the_freeze(world, monkeypatch):
     node = f"node-{world.blue.instances[0].id}"
     world.pods = [PodView(namespace="shop", name="bare", uid="u", node=node)]
-    words = r"worker v1: 1 things .*\n.*pod shop/bare on node-.*: bare-pod"
-    with pytest.raises(DrainBlockedError, match=words) as caught:
+    monkeypatch.setenv("NODE_NAME", node)
+    with pytest.raises(DrainBlockedError, match=f"runs on node {node}") as caught:
         _run(world)
     assert _untouched(world)
-    assert [one.reason for one in caught.value.diagnosis] == ["bare-pod"]
-    _run(world, drain={"timeout": 60.0, "acknowledge": ["bare-pod/shop/bare"]})
+    assert [one.reason for one in caught.value.diagnosis] == ["own-runner"]
+    monkeypatch.delenv("NODE_NAME")
+    told = _run(world)
+    assert any("never: pod shop/bare" in line for line in told.lines)
     assert len(world.drained) == 2
 
 
