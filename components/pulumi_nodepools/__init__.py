@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, UserPart
     from pulumi_nodepools.cluster.access import Access
     from pulumi_nodepools.config import StackConfig, load
-    from pulumi_nodepools.drain.model import DrainSettings
+    from pulumi_nodepools.drain.settings import DrainSettings
     from pulumi_nodepools.drainer_access import DrainerAccess
     from pulumi_nodepools.errors import ConfigError, NodePoolsError
     from pulumi_nodepools.hooks.cutover import Cutover
@@ -45,7 +45,7 @@ _MODULES = {
     "ConfigError": "errors",
     "Cutover": "hooks.cutover",
     "DrainHook": "hooks.drain_hook",
-    "DrainSettings": "drain.model",
+    "DrainSettings": "drain.settings",
     "DrainerAccess": "drainer_access",
     "EksJoin": "bootstrap",
     "GateArgs": "args",

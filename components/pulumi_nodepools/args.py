@@ -24,7 +24,7 @@ from pulumi_nodepools.config import (
     RootVolumeConfig,
     VersionConfig,
 )
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.lifecycle import State, contradictions, state_of
 from pulumi_nodepools.soak_args import SoakArgs

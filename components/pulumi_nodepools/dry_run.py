@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pulumi_nodepools.drain.classify import classify
-from pulumi_nodepools.drain.model import Diagnosis, DrainSettings, NodeView, WorldView
+from pulumi_nodepools.drain.model import Diagnosis, NodeView, WorldView
 from pulumi_nodepools.drain.preflight import Finding, standing
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import CapacityError
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pulumi_nodepools.drain.model import Diagnosis, DrainSettings
+from pulumi_nodepools.drain.model import Diagnosis
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import NodePoolsError
 from pulumi_nodepools.units import share
 from pulumi_nodepools.update_plan import HOOK, Group, UpdatePlan

@@ -16,8 +16,8 @@ from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record
-from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.drain.preflight import Finding
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
 from pulumi_nodepools.names import CANARY_SUFFIX, canary_name, group_name
 

@@ -12,7 +12,7 @@ from itertools import count
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import drain
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from tests.apiserver.request_log import RequestLog
 
 _NUMBERS = count(1)

@@ -14,7 +14,7 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.drain import machine
 from pulumi_nodepools.drain.answers import meaning
 from pulumi_nodepools.drain.events import Evict
-from pulumi_nodepools.drain.model import ForceRule
+from pulumi_nodepools.drain.settings import ForceRule
 from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.errors import DrainBlockedError
 from tests.apiserver import replay_case as make

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import CapacityError, DrainBlockedError
 from pulumi_nodepools.hooks import guards
 from tests.apiserver.drain_case import NODES, on

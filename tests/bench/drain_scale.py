@@ -31,17 +31,9 @@ from pulumi_nodepools.drain.events import (
     Tick,
 )
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import (
-    BudgetView,
-    ControllerView,
-    DrainSettings,
-    NodeView,
-    Owner,
-    PodView,
-    Resources,
-    Taint,
-)
+from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, Owner, PodView, Resources, Taint
 from pulumi_nodepools.drain.report import make_report
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
 

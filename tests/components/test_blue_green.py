@@ -10,7 +10,7 @@ import pytest
 
 from pulumi_nodepools import BlueGreenNodePool, EksJoin, NodePoolsError, UserPart
 from pulumi_nodepools.blue_green import size_for
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from tests.components.conftest import SUBNETS, make_cluster, make_nodes, make_pool
 from tests.components.engine import Recording, resolved, run

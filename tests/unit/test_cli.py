@@ -8,7 +8,7 @@ import pytest
 from pulumi_nodepools import cli
 from pulumi_nodepools.cli import draining
 from pulumi_nodepools.cluster.client import Client
-from pulumi_nodepools.drain.model import ForceRule
+from pulumi_nodepools.drain.settings import ForceRule
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 from tests.conformance import replays
 

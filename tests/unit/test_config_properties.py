@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pulumi_nodepools.config import parse
 from pulumi_nodepools.errors import ConfigError
-from tests.unit.test_config import prod
+from tests.unit.config_case import prod
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30)
 ANYTHING = st.recursive(

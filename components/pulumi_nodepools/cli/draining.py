@@ -23,7 +23,8 @@ from pulumi_nodepools.cluster.drainer import drain as run_drain
 from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.runner import refuse_own, this_runner
-from pulumi_nodepools.drain.model import DrainSettings, ForceRule, Progress, WorldView
+from pulumi_nodepools.drain.model import Progress, WorldView
+from pulumi_nodepools.drain.settings import DrainSettings, ForceRule
 from pulumi_nodepools.dry_run import plan
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import guards

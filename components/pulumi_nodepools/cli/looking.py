@@ -10,8 +10,8 @@ from pulumi_nodepools.cli.answers import reported, say
 from pulumi_nodepools.cli.holding import connect
 from pulumi_nodepools.cli.options import Context, Format, OnTimeout, Output, selection_of
 from pulumi_nodepools.cluster.preflight import run as run_preflight
-from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.drain.preflight import standing
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.selection import select
 from pulumi_nodepools.status import collect, table

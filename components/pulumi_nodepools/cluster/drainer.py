@@ -39,16 +39,9 @@ from pulumi_nodepools.drain.events import (
     Tick,
 )
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import (
-    Diagnosis,
-    DrainEvent,
-    DrainSettings,
-    NodeProgress,
-    NodeView,
-    Progress,
-    WorldView,
-)
+from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, NodeProgress, NodeView, Progress, WorldView
 from pulumi_nodepools.drain.report import DrainReport, explained, make_report
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, DrainBlockedError, NodePoolsError
 

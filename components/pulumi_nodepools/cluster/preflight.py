@@ -11,8 +11,9 @@ from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.runner import own_runner, this_runner
 from pulumi_nodepools.cluster.snapshot import look
 from pulumi_nodepools.drain import preflight
-from pulumi_nodepools.drain.model import DrainSettings, NodeView, WorldView
+from pulumi_nodepools.drain.model import NodeView, WorldView
 from pulumi_nodepools.drain.preflight import Finding
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import DrainBlockedError
 from pulumi_nodepools.names import CANARY_SUFFIX, POOL_LABEL, RECORD_NAMESPACE, VERSION_LABEL
 

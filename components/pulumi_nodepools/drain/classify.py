@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pulumi_nodepools.drain.model import DrainSettings, PodView, Requirement, Taint, Toleration
+from pulumi_nodepools.drain.model import PodView, Requirement, Taint, Toleration
 from pulumi_nodepools.drain.rules import MOST, Rule
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION
 
 MIRROR = "kubernetes.io/config.mirror"

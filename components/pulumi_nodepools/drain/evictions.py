@@ -13,8 +13,9 @@ import msgspec
 from pulumi_nodepools.drain.answers import Meaning, meaning, retry_delay
 from pulumi_nodepools.drain.events import Answered, Evict
 from pulumi_nodepools.drain.lanes import PROBE_FIRST, Lane, Track
-from pulumi_nodepools.drain.model import BudgetView, DrainSettings, PodView
+from pulumi_nodepools.drain.model import BudgetView, PodView
 from pulumi_nodepools.drain.pacing import Pacing
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.world import World, counts_as_ready
 
 WINDOW = 32

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pulumi_nodepools.drain.classify import Verdict, classify, tier_of
-from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView
+from pulumi_nodepools.drain.model import NodeView, PodView
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.world import World
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
 

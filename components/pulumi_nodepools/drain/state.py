@@ -10,8 +10,9 @@ from pulumi_nodepools.drain.capacity import Capacity
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import Action, Finish
 from pulumi_nodepools.drain.evictions import Evictions
-from pulumi_nodepools.drain.model import AttachmentView, Diagnosis, DrainSettings, NodeView
+from pulumi_nodepools.drain.model import AttachmentView, Diagnosis, NodeView
 from pulumi_nodepools.drain.nodes import Nodes, NodeTrack
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.workloads import Workloads
 from pulumi_nodepools.drain.world import World
 

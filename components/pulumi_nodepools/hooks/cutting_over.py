@@ -13,7 +13,7 @@ from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import CapacityError, ConfigError, GateError
 from pulumi_nodepools.hooks import freezing
 from pulumi_nodepools.hooks.draining import Drain

@@ -10,7 +10,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from pulumi_nodepools.cluster.access import Access
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError, NodePoolsError
 from pulumi_nodepools.hooks.boundary import boundary
 from pulumi_nodepools.hooks.progress import Engine

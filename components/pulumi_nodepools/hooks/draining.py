@@ -20,8 +20,9 @@ from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.drain.acknowledge import REASONS
-from pulumi_nodepools.drain.model import DrainSettings, NodeView, Progress, WorldView
+from pulumi_nodepools.drain.model import NodeView, Progress, WorldView
 from pulumi_nodepools.drain.preflight import standing
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.evidence import instance_of

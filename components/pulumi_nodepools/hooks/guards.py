@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from pulumi_nodepools.drain.classify import classify
-from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, Resources, WorldView
+from pulumi_nodepools.drain.model import NodeView, PodView, Resources, WorldView
 from pulumi_nodepools.drain.placement import fits, taken_ports
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.storage import Storage
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks.members import Membership

@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_nodepools.cluster.drainer import drain
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import AccessDeniedError
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from pulumi_nodepools.cluster import preflight, requests
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import DrainBlockedError
 from tests.unit.memory_cluster import MemoryCluster
 

@@ -4,7 +4,8 @@ import msgspec
 
 from pulumi_nodepools.drain.events import Answered, Evict, GuardPassed, Seen, Synced, Tick
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import ControllerView, DrainSettings, NodeView, Owner, PodView, Taint
+from pulumi_nodepools.drain.model import ControllerView, NodeView, Owner, PodView, Taint
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
 

@@ -25,7 +25,8 @@ from pulumi_nodepools.drain.events import (
     Tick,
 )
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import BudgetView, ControllerView, DrainSettings, NodeView, Owner, PodView, Taint
+from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, Owner, PodView, Taint
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
 

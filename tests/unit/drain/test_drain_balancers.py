@@ -4,8 +4,8 @@ import pytest
 from drain_case import OWNER, WALL, Case, make_pod, old_node
 
 from pulumi_nodepools.drain.events import Answered, BalancersSeen, Gone, LeaveBalancers, Say, Seen
-from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.drain.report import make_report
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
 
 LB = "target group web: draining"

@@ -3,8 +3,9 @@
 import pytest
 
 from pulumi_nodepools.drain.classify import CLUSTER_API, DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, classify, tier_of
-from pulumi_nodepools.drain.model import DrainSettings, Owner, PodView
+from pulumi_nodepools.drain.model import Owner, PodView
 from pulumi_nodepools.drain.rules import Rule
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION
 

@@ -9,8 +9,9 @@ from simulated_cluster import App, Sim
 
 from pulumi_nodepools.drain.events import Answered, Finish, Gone, Seen, Stop, Synced, Tick
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import ControllerView, DrainSettings, NodeView
+from pulumi_nodepools.drain.model import ControllerView, NodeView
 from pulumi_nodepools.drain.report import make_report
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
 from tests.conformance import replays
 

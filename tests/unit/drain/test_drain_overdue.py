@@ -3,8 +3,9 @@
 from drain_case import WALL, Case, changed, controller, make_pod, old_node
 
 from pulumi_nodepools.drain.events import Evict, Finish, Gone, GuardPassed, LabelNode, Patched, Say, Seen
-from pulumi_nodepools.drain.model import BudgetView, ForceRule
+from pulumi_nodepools.drain.model import BudgetView
 from pulumi_nodepools.drain.report import make_report
+from pulumi_nodepools.drain.settings import ForceRule
 from pulumi_nodepools.names import QUARANTINE_LABEL
 from tests.conformance import replays
 

@@ -4,7 +4,7 @@ import pytest
 from drain_case import Case, changed, controller, make_pod, old_node
 
 from pulumi_nodepools.drain.events import Evict, Gone, GuardPassed, Seen, Synced
-from pulumi_nodepools.drain.model import DrainSettings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from tests.conformance import replays
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from simulated_cluster import OWNER, App, Sim
 
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import DrainSettings
 from pulumi_nodepools.drain.report import make_report
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
 
 NODE, TOTAL = 120.0, 1000.0

@@ -7,7 +7,6 @@ from pulumi_nodepools.drain.model import (
     BudgetView,
     ClaimView,
     ControllerView,
-    DrainSettings,
     NodeView,
     Owner,
     PodView,
@@ -17,6 +16,7 @@ from pulumi_nodepools.drain.model import (
     WorldView,
 )
 from pulumi_nodepools.drain.preflight import check, refusing, standing, told
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 
 WALL = 1_000_000.0

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pulumi_nodepools.drain.model import DrainSettings, NodeView, Owner, PodView, Resources, Taint, WorldView
+from pulumi_nodepools.drain.model import NodeView, Owner, PodView, Resources, Taint, WorldView
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks import guards
 from pulumi_nodepools.hooks.members import Membership

@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from pulumi_nodepools.drain.acknowledge import covers
 from pulumi_nodepools.drain.classify import Verdict, classify
-from pulumi_nodepools.drain.model import DrainSettings, NodeView, PodView, WorldView
+from pulumi_nodepools.drain.model import NodeView, PodView, WorldView
 from pulumi_nodepools.drain.preflight.budgets import budget_findings
 from pulumi_nodepools.drain.preflight.finding import Finding
 from pulumi_nodepools.drain.preflight.pods import pod_findings
 from pulumi_nodepools.drain.preflight.surroundings import surrounding_findings
 from pulumi_nodepools.drain.preflight.volumes import volume_findings
 from pulumi_nodepools.drain.preflight.workloads import workload_findings
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.world import World
 
 __all__ = ["Finding", "check", "refusing", "standing", "told"]

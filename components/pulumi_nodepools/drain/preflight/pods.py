@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from pulumi_nodepools.drain.classify import CORDON, Verdict, tolerates
 from pulumi_nodepools.drain.diagnose import diagnose
-from pulumi_nodepools.drain.model import DrainSettings, PodView
+from pulumi_nodepools.drain.model import PodView
 from pulumi_nodepools.drain.preflight.finding import Finding, Severity
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.world import World
 
 _STUCK = 60.0
