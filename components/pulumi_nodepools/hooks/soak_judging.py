@@ -54,7 +54,7 @@ class Judgement:
         before, after = runs.get("baseline", Runs()), runs.get("canary", Runs())
         return {
             "schemaVersion": 1,
-            "command": "soak",
+            "kind": "soak",
             "pool": self.subject.pool,
             "version": self.subject.version,
             "image": self.subject.image,

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
-from pulumi_nodepools.reporting.document import Capacity, Drain, Interruption, Node
-from pulumi_nodepools.reporting.figures import Wait, duration, evictions_per_second, waits
+from pulumi_nodepools.reporting.document import Capacity, Comparison, Drain, Interruption, Node, Runs
+from pulumi_nodepools.reporting.figures import Wait, duration, evictions_per_second, percent, waits
 from pulumi_nodepools.reporting.markup import el
 from pulumi_nodepools.reporting.plot import Plot, legend, round_step
 
@@ -146,3 +146,28 @@ def budgets(drain: Drain) -> list[Element]:
 def _waited(wait: Wait, name: str) -> str:
     left = f", {wait.left} left" if wait.left else ""
     return f"{name}: {wait.pods} pods, the longest wait {duration(wait.longest)}{left}"
+
+
+def comparison(found: Comparison) -> list[Element]:
+    """How often the same job failed on old nodes and on the canary: a row each, the estimate within its interval."""
+    rows = [("before", "old nodes", found.before), ("after", "canary", found.after)]
+    rated = [(class_, name, runs, runs.rate) for class_, name, runs in rows if runs.rate is not None]
+    height = 34.0
+    # Up to the next tenth, so that the axis ends where a number stands.
+    top = math.ceil(max([rate.high for *_, rate in rated] + [0.1]) * 10 - 1e-9) / 10
+    plot = Plot(top, height * len(rated), left=_NAMES_WIDTH, shares=True)
+    drawn: list[Element] = []
+    for index, (class_, name, runs, rate) in enumerate(rated):
+        y = _TOP + index * height
+        text = f"{name}: {_failed(runs)}"
+        drawn.append(el("text", text, class_="row", x=plot.left - 8, y=y + height * 0.6, text_anchor="end"))
+        title = f"{text}: {percent(rate.value)}, between {percent(rate.low)} and {percent(rate.high)}"
+        drawn.append(plot.bar((rate.low, rate.high), (y + 9, height - 18), class_, title))
+        drawn.append(el("line", class_="estimate", x1=plot.x(rate.value), x2=plot.x(rate.value), y1=y + 5, y2=y + 29))
+    sure = f"share of failed runs, with its {percent(found.confidence)} interval"
+    keys = [(class_, f"{name}: {sure}") for class_, name, *_ in rated]
+    return [plot.svg("Share of failed runs on old nodes and on the canary", drawn), legend(keys)]
+
+
+def _failed(runs: Runs) -> str:
+    return f"{runs.failures} of {runs.runs} failed"

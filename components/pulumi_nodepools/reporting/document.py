@@ -165,8 +165,52 @@ class Claim(_Part, frozen=True):
     detail: str
 
 
+class Interval(_Part, frozen=True):
+    """An estimate and its bounds, as shares from 0 to 1 (a difference: from -1 to 1)."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Runs(_Part, frozen=True):
+    """How many runs of a job have ended, how many of them failed, and the share; null without any run."""
+
+    runs: int
+    failures: int
+    rate: Interval | None
+
+
+class Comparison(_Part, frozen=True):
+    """The same job in the same time on old nodes (before) and on the canary (after). `confidence` is of all bounds."""
+
+    before: Runs
+    after: Runs
+    fewer: Interval | None
+    """By how much the share of failed runs fell; null unless there were runs on both."""
+    confidence: float
+
+
+class Soak(_Part, frozen=True, tag_field="kind", tag="soak"):
+    """The report of a soak. `outcome`: passed, refused, overridden or exempt; the last two with their `reason`."""
+
+    schema_version: Literal[1]
+    pool: str
+    version: str
+    image: str
+    outcome: str
+    reason: str
+    missing: list[str]
+    """What stood in the way of the promotion, the lines that were found among it."""
+    doubts: list[str]
+    """What was found and did not stand in the way."""
+    watched_seconds: int
+    gap_seconds: int
+    comparison: Comparison
+
+
 class Demo(_Part, frozen=True, tag_field="kind", tag="demo"):
-    """The report of the demo: its claims, what was recorded from outside, and the reports of its drains."""
+    """The report of the demo: its claims, what was recorded from outside, and the reports of its soaks and drains."""
 
     schema_version: Literal[1]
     claims: list[Claim]
@@ -181,6 +225,7 @@ class Demo(_Part, frozen=True, tag_field="kind", tag="demo"):
     predicted_interruptions: list[str]
     capacity: Capacity
     drains: list[Drain]
+    soaks: list[Soak] = []
 
 
 class Failure(_Part, frozen=True, tag_field="kind", tag="failure"):
@@ -192,7 +237,7 @@ class Failure(_Part, frozen=True, tag_field="kind", tag="failure"):
     diagnosis: list[Diagnosis]
 
 
-Document = Drain | Demo | Failure
+Document = Drain | Demo | Soak | Failure
 
 
 def read(name: str, text: bytes) -> Document:

@@ -89,3 +89,8 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (0 if hours else rest, "s"))
     return " ".join(f"{value} {unit}" for value, unit in parts if value)
+
+
+def percent(share: float) -> str:
+    """A share in per cent, to one decimal: 38.9 %, 40 %."""
+    return f"{share * 100:.1f}".removesuffix(".0") + " %"

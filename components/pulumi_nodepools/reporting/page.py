@@ -6,8 +6,8 @@ from importlib.resources import files
 from xml.etree.ElementTree import Element
 
 from pulumi_nodepools.reporting import charts
-from pulumi_nodepools.reporting.document import Demo, Diagnosis, Document, Drain, Failure
-from pulumi_nodepools.reporting.figures import duration, lowest, moved, requests, waits
+from pulumi_nodepools.reporting.document import Comparison, Demo, Diagnosis, Document, Drain, Failure, Soak
+from pulumi_nodepools.reporting.figures import duration, lowest, moved, percent, requests, waits
 from pulumi_nodepools.reporting.markup import Child, el, html, number
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -21,6 +21,8 @@ def page(document: Document) -> str:
             title, body = "Demo: a pool is patched", _demo(document)
         case Drain():
             title, body = f"Drain of {document.run.owner}", _drain_page(document)
+        case Soak():
+            title, body = f"Soak of {document.pool} {document.version}", _soak_page(document)
         case Failure():
             title, body = "Nothing was drained", _failure(document)
     style = files("pulumi_nodepools.reporting").joinpath("report.css").read_text("utf-8")
@@ -71,12 +73,40 @@ def _demo(demo: Demo) -> list[Child]:
         ),
         _section("Interruptions", _interruptions(demo)),
         _section("Claims", _table(("", "claim", "measured"), claims)),
+        [_section(f"Soak of {soak.version}: {soak.outcome}", _soak(soak)) for soak in demo.soaks],
         _section("Steps", _table(("step", "time"), [(name, duration(took)) for name, took in demo.phases.items()])),
         [
             [el("h2", f"Drain of {drain.run.owner}", class_="part"), _tiles(_numbers(drain)), _drain_sections(drain)]
             for drain in demo.drains
         ],
     ]
+
+
+def _soak_page(soak: Soak) -> list[Child]:
+    title = f"Soak of {soak.pool} {soak.version}"
+    return [_header(title, soak.outcome, soak.image, soak.reason), _section("Evidence", _soak(soak))]
+
+
+def _soak(soak: Soak) -> list[Child]:
+    compared, found = soak.comparison, [*soak.missing, *soak.doubts]
+    gaps = f"; {duration(soak.gap_seconds)} do not count" if soak.gap_seconds else ""
+    rated = compared.before.rate is not None or compared.after.rate is not None
+    return [
+        el("p", f"Watched for {duration(soak.watched_seconds)}{gaps}. ", _fewer(compared)),
+        el("ul", [el("li", line) for line in found]) if found else None,
+        charts.comparison(compared) if rated else None,
+    ]
+
+
+def _fewer(compared: Comparison) -> Child:
+    """The difference in words; an interval around zero is no difference that could be told."""
+    fewer = compared.fewer
+    if fewer is None:
+        return None
+    points = f"{percent(fewer.value)} (of all runs; {percent(compared.confidence)} interval: "
+    bounds = f"{percent(fewer.low)} to {percent(fewer.high)})."
+    told = "was lower by" if fewer.low > 0 else "cannot be told from that on old nodes; the difference is"
+    return f"The share of failed runs on the canary {told} {points}{bounds}"
 
 
 def _failure(failure: Failure) -> list[Child]:
@@ -135,7 +165,7 @@ def _capacity(drain: Drain) -> Child:
 
 
 def _header(title: str, outcome: str, about: str, message: str) -> Element:
-    good = outcome in ("drained", "held")
+    good = outcome in ("drained", "held", "passed", "exempt")
     badge = el("span", outcome, class_=f"badge {'good' if good else 'bad'}")
     return el("header", el("p", about, class_="about"), el("h1", title, " ", badge), el("p", message, class_="message"))
 

@@ -1,10 +1,10 @@
-"""A drawing area with a time axis: scales, grid, bars and lines as SVG elements."""
+"""A drawing area with an axis of time, or of shares: scales, grid, bars and lines as SVG elements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from pulumi_nodepools.reporting.figures import duration, step_for
+from pulumi_nodepools.reporting.figures import duration, percent, step_for
 from pulumi_nodepools.reporting.markup import Child, el, number
 
 WIDTH = 1000.0
@@ -13,12 +13,16 @@ _RIGHT, _TOP, _BOTTOM = 16.0, 10.0, 26.0
 
 @dataclass(frozen=True)
 class Plot:
-    """Time from 0 to `seconds` goes right; values from 0 to `top` go up. Sizes in SVG units."""
+    """Time from 0 to `seconds` goes right; values from 0 to `top` go up. Sizes in SVG units.
+
+    With `shares` it is not time that goes right, but shares from 0 to `seconds`, written in per cent.
+    """
 
     seconds: float
     height: float
     top: float = 1.0
     left: float = 44.0
+    shares: bool = False
 
     def x(self, at: float) -> float:
         """Where a moment is."""
@@ -30,24 +34,28 @@ class Plot:
         return _TOP + self.height * (1 - value / self.top)
 
     def svg(self, label: str, *content: Child) -> Element:
-        """The drawing, with its time axis; `label` is what it shows, for those who do not see it."""
+        """The drawing, with its lower axis; `label` is what it shows, for those who do not see it."""
         total = _TOP + self.height + _BOTTOM
         attributes = {"viewBox": f"0 0 {number(WIDTH)} {number(total)}", "aria-label": label, "role": "img"}
-        element = el("svg", self._time_axis(), *content)
+        element = el("svg", self._axis(), *content)
         for key, value in attributes.items():
             element.set(key, value)
         return element
 
-    def _time_axis(self) -> list[Element]:
-        step = step_for(self.seconds, 10)
+    def _axis(self) -> list[Element]:
+        step = round_step(self.seconds, 10) if self.shares else step_for(self.seconds, 10)
         bottom = _TOP + self.height
         found = []
-        for index in range(int(self.seconds // step) + 1):
+        for index in range(int(self.seconds / step + 1e-9) + 1):
             x = self.x(index * step)
             found.append(el("line", class_="grid", x1=x, x2=x, y1=_TOP, y2=bottom))
-            text = duration(index * step) if index else "0"
-            found.append(el("text", text, class_="tick", x=x, y=bottom + 17, text_anchor="middle"))
+            found.append(el("text", self._tick(index * step), class_="tick", x=x, y=bottom + 17, text_anchor="middle"))
         return found
+
+    def _tick(self, at: float) -> str:
+        if self.shares:
+            return percent(at)
+        return duration(at) if at else "0"
 
     def value_axis(self, step: float) -> list[Element]:
         """Lines and numbers for values."""

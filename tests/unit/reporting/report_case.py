@@ -3,7 +3,10 @@
 from pulumi_nodepools.drain.events import Gone, Seen, Stop
 from pulumi_nodepools.drain.model import BudgetView, DrainEvent, NodeView
 from pulumi_nodepools.drain.report import make_report
+from pulumi_nodepools.hooks.soak_judging import Judgement
 from pulumi_nodepools.names import POOL_LABEL
+from pulumi_nodepools.soak.evidence import Evidence, Runs, Subject
+from pulumi_nodepools.soak.verdict import Verdict
 from tests.unit.drain.drain_case import Case, controller, make_pod, old_node
 
 SCRIPT = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -61,7 +64,15 @@ def demo(drain):
         "predictedInterruptions": ["shop/a"],
         "capacity": {"floor": 14, "points": [{"at": 0.0, "blue": 14, "green": 0}, {"at": 9.0, "blue": 0, "green": 14}]},
         "drains": [drain],
+        "soaks": [soak(line="the canary shows the bug: kmem"), soak()],
     }
+
+
+def soak(*, line="", before=Runs(18, 7), after=Runs(18, 0)):  # noqa: B008 - frozen
+    """What the gate says of evidence with such runs; with a line it refuses."""
+    subject = Subject("worker", "7.7.1908", "ami-1", "sha256:1")
+    seen = Evidence(subject, 0.0, 90.0, gap_seconds=5.0, runs={"baseline": before, "canary": after})
+    return Judgement(subject, Verdict((line,) if line else (), watched=60.0), seen).to_json()
 
 
 FAILURE = {"schemaVersion": 1, "kind": "failure", "outcome": "failed", "error": "no such node", "diagnosis": []}

@@ -8,12 +8,12 @@ import pytest
 from pulumi_nodepools import reporting
 from pulumi_nodepools.cli import main
 from pulumi_nodepools.errors import ConfigError
-from tests.unit.reporting.report_case import FAILURE, blocked, demo, drained
+from tests.unit.reporting.report_case import FAILURE, blocked, demo, drained, soak
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
 
 
-@pytest.mark.parametrize("body", [drained(), blocked(), demo(drained()), FAILURE])
+@pytest.mark.parametrize("body", [drained(), blocked(), demo(drained()), soak(), FAILURE])
 def test_reports_fit_the_published_schema_which_names_everything_in_them(body):
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(body)
     read = reporting.read("r.json", json.dumps(body).encode())

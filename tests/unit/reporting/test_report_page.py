@@ -11,7 +11,8 @@ from pulumi_nodepools.cli import main
 from pulumi_nodepools.reporting.document import Capacity, CapacityPoint
 from pulumi_nodepools.reporting.figures import duration, evictions_per_second, lowest, waits
 from pulumi_nodepools.reporting.markup import el, html
-from tests.unit.reporting.report_case import FAILURE, SCRIPT, blocked, demo, drained
+from pulumi_nodepools.soak.evidence import Runs
+from tests.unit.reporting.report_case import FAILURE, SCRIPT, blocked, demo, drained, soak
 
 
 def document(body):
@@ -22,7 +23,7 @@ def page(body):
     return reporting.page(document(body))
 
 
-@pytest.mark.parametrize("body", [drained(), blocked(), demo(blocked()), FAILURE])
+@pytest.mark.parametrize("body", [drained(), blocked(), demo(blocked()), soak(line="kmem"), FAILURE])
 def test_nothing_is_fetched_and_nothing_runs(body):
     text = page(body)
     assert "http-equiv" in text
@@ -31,7 +32,7 @@ def test_nothing_is_fetched_and_nothing_runs(body):
 
 def test_everything_from_a_cluster_is_escaped():
     hostile = json.loads(json.dumps(blocked()).replace('"old-1"', json.dumps(SCRIPT)).replace("ns/a", SCRIPT[:30]))
-    for body in (hostile, demo(hostile), FAILURE | {"error": SCRIPT}):
+    for body in (hostile, demo(hostile), soak(line=SCRIPT), FAILURE | {"error": SCRIPT}):
         text = page(body)
         assert "<script" not in text
         assert "<img" not in text
@@ -96,6 +97,35 @@ def test_a_thousand_nodes_fit_on_one_picture():
     many = msgspec.structs.replace(found, nodes={f"n{index}": node for index in range(1000)})
     svg = next(one for one in _svgs(reporting.page(many)) if (one.get("aria-label") or "").startswith("What happened"))
     assert float(svg.get("viewBox").split()[3]) < 3100
+
+
+def test_failure_rates_of_old_nodes_and_canary_are_two_intervals_on_one_axis():
+    body = soak(before=Runs(18, 7), after=Runs(18, 0))
+    (svg,) = _svgs(page(body))
+    rows = [row.text for row in svg.iter("text") if row.get("class") == "row"]
+    assert rows == ["old nodes: 7 of 18 failed", "canary: 0 of 18 failed"]
+    ticks = {tick.text: float(tick.get("x")) for tick in svg.iter("text") if tick.get("class") == "tick"}
+    assert [*ticks][0::7] == ["0 %", "70 %"]
+    bars = {bar.get("class"): bar for bar in svg.iter("rect")}
+    estimates = [float(line.get("x1")) for line in svg.iter("line") if line.get("class") == "estimate"]
+    for name, estimate in zip(("before", "after"), estimates, strict=True):
+        rate = body["comparison"][name]["rate"]
+        begin, wide = float(bars[name].get("x")), float(bars[name].get("width"))
+        places = [
+            (place - ticks["0 %"]) / (ticks["70 %"] - ticks["0 %"]) * 0.7 for place in (begin, estimate, begin + wide)
+        ]
+        assert places == pytest.approx([rate["low"], rate["value"], rate["high"]], abs=1e-4)
+
+
+def test_a_difference_that_may_be_chance_is_not_called_one():
+    assert "on the canary was lower by 38.9 %" in page(soak(before=Runs(18, 7), after=Runs(18, 0)))
+    assert "cannot be told from that on old nodes" in page(soak(before=Runs(18, 7), after=Runs(18, 6)))
+
+
+def test_a_soak_without_any_run_has_no_picture():
+    text = page(soak(line="no run has ended", before=Runs(), after=Runs()))
+    assert "no run has ended" in text
+    assert not _svgs(text)
 
 
 def test_report_writes_a_page_beside_its_file(tmp_path, capsys):
