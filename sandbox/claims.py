@@ -1,6 +1,6 @@
 """The claims of the demo, each checked against what was recorded from the outside, not against what we said we did."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,9 @@ import msgspec
 
 from pulumi_nodepools import names
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.soak.evidence import Evidence, Group, Runs
 from sandbox.recorder import Recorder
+from sandbox.story import soaking
 
 Object = dict[str, Any]
 
@@ -106,8 +108,38 @@ def job(*, before: tuple[int, int], after: tuple[int, int]) -> Claim:
     )
 
 
-def nothing_left(client: Client, env: Mapping[str, str], *, pool: str, version: str) -> Iterable[Claim]:
-    """Nothing of the old version is left in AWS or in the cluster, and nothing is held or suspended."""
+def refused(evidence: Evidence, told: str) -> Claim:
+    """A preview has refused the version and shown a definite signature with its line; `told` is what it printed."""
+    found = next((hit for hit in evidence.hits if hit.weight == "definite"), None)
+    name = f"{found.set}/{found.signature}" if found else "no definite signature"
+    refusal = f"{evidence.subject.version} has not passed its soak, nothing was changed"
+    shown = bool(found) and all(text in told for text in (refusal, name, found.line if found else ""))
+    return Claim(
+        "the canary without the argument was refused with the lines of the bug",
+        shown,
+        f"{name} on {found.node}: {found.line}; {_runs(evidence, 'canary')}" if found else name,
+    )
+
+
+def passed(verdict: Mapping[str, Any], evidence: Evidence, *, runs: int) -> Claim:
+    """The gate let the version through, and what was collected of it shows no sign of the bug."""
+    seen = evidence.runs.get("canary", Runs())
+    definite = sum(hit.weight == "definite" for hit in evidence.hits)
+    return Claim(
+        "the patched canary passed its soak",
+        verdict["outcome"] == "passed" and seen.runs >= runs and seen.failures == 0 and definite == 0,
+        f"{verdict['outcome']}: watched {verdict['watchedSeconds']} s, {_runs(evidence, 'canary')}, "
+        f"{definite} definite signatures; on the old nodes meanwhile {_runs(evidence, 'baseline')}",
+    )
+
+
+def _runs(evidence: Evidence, group: Group) -> str:
+    seen = evidence.runs.get(group, Runs())
+    return f"{seen.failures} of {seen.runs} runs failed"
+
+
+def nothing_left(client: Client, env: Mapping[str, str], *, pool: str, versions: Sequence[str]) -> Iterable[Claim]:
+    """Nothing of these versions and of their soaks is left in AWS or in the cluster; nothing is held or suspended."""
     session = boto3.session.Session(
         aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
@@ -116,33 +148,41 @@ def nothing_left(client: Client, env: Mapping[str, str], *, pool: str, version: 
     autoscaling = session.client("autoscaling", endpoint_url=env["AWS_ENDPOINT_URL"])
     ec2 = session.client("ec2", endpoint_url=env["AWS_ENDPOINT_URL"])
     groups = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
-    old_groups = [group["AutoScalingGroupName"] for group in groups if version in group["AutoScalingGroupName"]]
+    old_groups = [group["AutoScalingGroupName"] for group in groups if _of(versions, group["AutoScalingGroupName"])]
     templates = [
         template["LaunchTemplateName"]
         for template in ec2.describe_launch_templates()["LaunchTemplates"]
-        if version in template["LaunchTemplateName"]
+        if _of(versions, template["LaunchTemplateName"])
     ]
     filters = [
-        {"Name": f"tag:{names.VERSION_LABEL}", "Values": [version]},
+        {"Name": f"tag:{names.VERSION_LABEL}", "Values": list(versions)},
         {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]
     reservations = ec2.describe_instances(Filters=filters)["Reservations"]
     old_nodes = [
         item["metadata"]["name"]
         for item in items(client, "/api/v1/nodes")
-        if (item["metadata"]["labels"] or {}).get(names.VERSION_LABEL) == version
+        if (item["metadata"]["labels"] or {}).get(names.VERSION_LABEL) in versions
     ]
     suspended = [group["AutoScalingGroupName"] for group in groups if group["SuspendedProcesses"]]
     lease = client.get(
         f"/apis/coordination.k8s.io/v1/namespaces/{names.RECORD_NAMESPACE}/leases/{names.record_name(pool)}"
     )
     holder = (lease["spec"] or {}).get("holderIdentity")
-    left = [*old_groups, *templates, *old_nodes, *(str(item) for item in reservations)]
+    left = [*old_groups, *templates, *old_nodes, *(str(item) for item in reservations), *soaking.left(client)]
     return [
-        Claim(f"nothing of {version} is left in AWS or in the cluster", not left, ", ".join(left) or "nothing found"),
+        Claim(
+            f"nothing of {versions[0]} and of the canaries is left in AWS or in the cluster",
+            not left,
+            ", ".join(left) or "nothing found",
+        ),
         Claim("nothing is left suspended", not suspended, ", ".join(suspended) or f"{len(groups)} group looked at"),
         Claim("nobody holds the pool's Lease", not holder, holder or "released"),
     ]
+
+
+def _of(versions: Sequence[str], name: str) -> bool:
+    return any(version in name for version in versions)
 
 
 def items(client: Client, path: str) -> Iterable[Object]:

@@ -73,7 +73,10 @@ class Ledger:
     def saw_node(self, item: Object, deleted: bool, now: float) -> None:
         """Keep the capacity of the pool as a timeline of changes."""
         labels = item["metadata"].get("labels") or {}
-        if labels.get(names.POOL_LABEL) != self.pool:
+        # A canary takes none of the pool's workloads: it is no capacity.
+        if labels.get(names.POOL_LABEL) != self.pool or labels.get(names.VERSION_LABEL, "").endswith(
+            names.CANARY_SUFFIX
+        ):
             return
         name = item["metadata"]["name"]
         if deleted:

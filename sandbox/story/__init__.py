@@ -1,1 +1,1 @@
-"""The demo's story: what runs on the cluster (workloads) and the CI job that fails on unpatched nodes (ci)."""
+"""The demo's story: workloads, the CI job that fails on unpatched nodes (ci), and the soaks that find it out."""

@@ -1,7 +1,7 @@
 """Puts the story's workloads on a cluster and waits until they serve."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def _create(client: Client, path: str, document: dict[str, Any]) -> None:
     """A new namespace has its default service account a moment later than itself; bare pods need it."""
     if document["kind"] == "Pod":
         account = f"/api/v1/namespaces/{document['metadata']['namespace']}/serviceaccounts"
-        _wait(lambda: [] if client.get(account)["items"] else [account], timeout=30)
+        wait(lambda: [] if client.get(account)["items"] else [account], timeout=30)
     client.create(path, document)
 
 
@@ -64,7 +64,7 @@ def not_serving(client: Client) -> list[str]:
 
 def wait_until_serving(client: Client, timeout: float = 120.0) -> None:
     """Return when everything serves; TimeoutError names what does not."""
-    _wait(lambda: not_serving(client), timeout)
+    wait(lambda: not_serving(client), timeout)
 
 
 def _items(client: Client, path: str) -> Iterable[dict[str, Any]]:
@@ -72,7 +72,8 @@ def _items(client: Client, path: str) -> Iterable[dict[str, Any]]:
         yield from msgspec.json.decode(page)["items"]
 
 
-def _wait(missing: Any, timeout: float) -> None:
+def wait(missing: Callable[[], list[str]], timeout: float) -> None:
+    """Return when nothing is missing any more; TimeoutError names it."""
     deadline = time.monotonic() + timeout
     while waiting := missing():
         if time.monotonic() > deadline:

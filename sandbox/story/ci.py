@@ -73,6 +73,13 @@ def outcome(*, patched: bool, draw: float) -> bool:
     return not patched and draw < FAILURE_RATE
 
 
+def command_line(client: Client, instances: Path, node: str) -> str | None:
+    """What the node's instance was really booted with; None when the fleet does not know it (any more)."""
+    provider_id = client.get(f"/api/v1/nodes/{node}")["spec"]["providerID"]
+    instance = json.loads(instances.read_text()).get(provider_id.rsplit("/", 1)[-1])
+    return None if instance is None else instance["cmdline"]
+
+
 class Runner:
     """Starts a run every `interval` seconds and finishes the pods that run; `results` grows until `stop`."""
 
@@ -136,10 +143,10 @@ class Runner:
         if not running or metadata["uid"] in self._finished:
             return
         node = pod["spec"]["nodeName"]
-        command_line = self._command_line(node)
-        if command_line is None:
+        booted = command_line(self._client, self._instances, node)
+        if booted is None:
             return
-        patched = ARGUMENT in command_line.split()
+        patched = ARGUMENT in booted.split()
         failed = outcome(patched=patched, draw=self._random.random())
         try:
             self._report(metadata["name"], failed)
@@ -149,12 +156,6 @@ class Runner:
             return
         self._finished.add(metadata["uid"])
         self.results.append(Result(metadata["name"], node, patched, failed))
-
-    def _command_line(self, node: str) -> str | None:
-        """What the node's instance was really booted with; None when the fleet does not know it (any more)."""
-        provider_id = self._client.get(f"/api/v1/nodes/{node}")["spec"]["providerID"]
-        instance = json.loads(self._instances.read_text()).get(provider_id.rsplit("/", 1)[-1])
-        return None if instance is None else instance["cmdline"]
 
     def _report(self, name: str, failed: bool) -> None:
         ended: dict[str, Any] = {"exitCode": 1 if failed else 0, "reason": "Error" if failed else "Completed"}

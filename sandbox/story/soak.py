@@ -6,7 +6,6 @@ kernel's line appears as node-problem-detector would report it. Runs are started
 because cron knows no less than a minute: the rules of the soak stay as they are written.
 """
 
-import json
 import random
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from pulumi_nodepools.errors import ApiError, NodePoolsError
 from pulumi_nodepools.names import KERNEL_CONDITION, POOL_LABEL, SOAK_LABEL, SOAK_NAMESPACE
 from sandbox.certificates import Authority
 from sandbox.kubelet_logs import KubeletLogs
+from sandbox.signals import undisturbed
+from sandbox.stack import Sandbox
 from sandbox.story import ci
 
 PODS = f"/api/v1/namespaces/{SOAK_NAMESPACE}/pods"
@@ -45,24 +46,34 @@ class SoakNodes:
         self._thread = threading.Thread(target=self._play, daemon=True)
         self.troubles: list[str] = []
 
+    @classmethod
+    def of(cls, sandbox: Sandbox, client: Client, folder: Path) -> "SoakNodes":
+        """The nodes of a sandbox that runs."""
+        authority = sandbox.root / "control-plane" / "pki" / "ca.crt"
+        return cls(client, sandbox.control_plane.endpoint, authority, sandbox.root / "fleet" / "instances.json", folder)
+
     def __enter__(self) -> "SoakNodes":
         self._logs.start()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self._logs.stop()
-        for process in self._collectors.values():
-            process.kill()
-            process.wait()
+        with undisturbed():
+            self._stopped.set()
+            self._thread.join()
+            self._logs.stop()
+            for process in self._collectors.values():
+                process.kill()
+                process.wait()
 
     def run_now(self) -> None:
         """Start a run from each CronJob, as `kubectl create job --from` does."""
         for cron in self._client.get(f"{JOBS}/cronjobs")["items"]:
             template = cron["spec"]["jobTemplate"]
-            metadata = {"generateName": f"{cron['metadata']['name']}-", "labels": template["metadata"]["labels"]}
+            name, uid = cron["metadata"]["name"], cron["metadata"]["uid"]
+            owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": name, "uid": uid}
+            labels = template["metadata"]["labels"]
+            metadata = {"generateName": f"{name}-", "labels": labels, "ownerReferences": [owner]}
             self._client.create(f"{JOBS}/jobs", {"metadata": metadata, "spec": template["spec"]})
 
     def _play(self) -> None:
@@ -116,7 +127,7 @@ class SoakNodes:
             if "configMap" in volume:
                 self._mount(root / mount["mountPath"].lstrip("/"), volume["configMap"])
         account = root / "account"
-        account.mkdir(parents=True)
+        account.mkdir(parents=True, exist_ok=True)
         path = f"/api/v1/namespaces/{SOAK_NAMESPACE}/serviceaccounts/{spec['serviceAccountName']}/token"
         token = self._client.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
         (account / "token").write_text(token)
@@ -144,14 +155,17 @@ class SoakNodes:
     def _end_runs(self) -> None:
         for pod in self._client.get(PODS, labelSelector=SOAK_LABEL)["items"]:
             uid = pod["metadata"]["uid"]
-            if pod["status"].get("phase") == "Running" and uid not in self._ended:
-                self._end(pod)
+            if pod["status"].get("phase") != "Running" or uid in self._ended:
+                continue
+            booted = ci.command_line(self._client, self._instances, pod["spec"]["nodeName"])
+            if booted is not None:
+                self._end(pod, patched=ci.ARGUMENT in booted.split())
                 self._ended.add(uid)
 
-    def _end(self, pod: Any) -> None:
+    def _end(self, pod: Any, *, patched: bool) -> None:
         name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
         (container,) = pod["spec"]["containers"]
-        failed = ci.outcome(patched=self._patched(node), draw=self._random.random())
+        failed = ci.outcome(patched=patched, draw=self._random.random())
         lines = ci.FAILURE_LINES if failed else "Ready after 31s"
         self._logs.write(
             SOAK_NAMESPACE, name, container["name"], *(line.encode() for line in lines.split("\n")), at=time.time()
@@ -176,11 +190,6 @@ class SoakNodes:
         except ApiError as error:
             if error.status != 404:
                 raise
-
-    def _patched(self, node: str) -> bool:
-        provider_id = self._client.get(f"/api/v1/nodes/{node}")["spec"]["providerID"]
-        instances = json.loads(self._instances.read_text())
-        return ci.ARGUMENT in instances[provider_id.rsplit("/", 1)[-1]]["cmdline"].split()
 
 
 def _condition(found: str) -> dict[str, Any]:

@@ -78,3 +78,9 @@ def test_nodes_of_other_pools_do_not_count() -> None:
     ledger = Ledger("other")
     ledger.saw_node(_node("a", "1"), deleted=False, now=1)
     assert not ledger.capacity
+
+
+def test_canaries_are_no_capacity() -> None:
+    ledger = Ledger("worker")
+    ledger.saw_node(_node("a", names.canary_name("2")), deleted=False, now=1)
+    assert not ledger.capacity

@@ -5,7 +5,7 @@ from sandbox import demo
 from sandbox.claims import Claim
 from sandbox.recorder import Ledger
 from sandbox.story.record import recorded
-from tests.unit.reporting.report_case import drained
+from tests.unit.reporting.report_case import drained, soak
 
 
 def ledger():
@@ -32,8 +32,9 @@ def test_old_nodes_are_blue_and_others_green_in_seconds_since_the_record_began()
 
 def test_demo_leaves_a_report_that_fits_its_schema_and_its_page(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "OUTPUT", tmp_path)
-    (tmp_path / "drains").mkdir()
-    (tmp_path / "drains" / "d.json").write_text(json.dumps(drained()))
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "drain-worker.json").write_text(json.dumps(drained()))
+    (tmp_path / "hooks" / "soak-worker.json").write_text(json.dumps(soak()))
     story = demo.Story(phases={"up": 1.0}, verdicts=[Claim("held", True, "1 of 1")])
     story.facts = {
         "previewSeconds": 1.0,
@@ -41,10 +42,12 @@ def test_demo_leaves_a_report_that_fits_its_schema_and_its_page(tmp_path, monkey
         "recordedSeconds": 5.0,
         "recorderGaps": [],
         "ciRuns": {"unpatched": (3, 1), "patched": (3, 0)},
+        "soaks": [soak(line="found"), soak()],
         **recorded(ledger(), 99.0, "old", set()),
     }
     demo._write(story)
     read = reporting.read("report.json", (tmp_path / "report.json").read_bytes())
     assert isinstance(read, reporting.Demo)
     assert len(read.drains) == 1
+    assert [one.outcome for one in read.soaks] == ["refused", "passed"]
     assert (tmp_path / "report.html").exists()
