@@ -5,7 +5,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 PACKAGE = "pulumi_nodepools"
-_TOP = ("__init__.py", "errors.py", "names.py")
+_SHARED = ("__init__.py", "errors.py", "names.py", "in_cluster/__init__.py", "in_cluster/api.py")
 _FOLDERS = ("soak", "collector")
 _ELSEWHERE = {
     "soak/custom.py",
@@ -20,7 +20,7 @@ _ELSEWHERE = {
 def collector_files() -> Mapping[str, str]:
     """Path below the import root -> text, in a stable order."""
     root = files(PACKAGE)
-    paths = [*_TOP, *(f"{folder}/{one.name}" for folder in _FOLDERS for one in _modules(root / folder))]
+    paths = [*_SHARED, *(f"{folder}/{one.name}" for folder in _FOLDERS for one in _modules(root / folder))]
     return {f"{PACKAGE}/{path}": _at(root, path) for path in sorted(paths) if path not in _ELSEWHERE}
 
 

@@ -23,7 +23,7 @@ from pulumi_nodepools.errors import ConfigError
 TOKEN = "nodepools:kubernetes:StartupValidator"  # noqa: S105 - a type token
 _PACKAGE = "pulumi_nodepools"
 _MODULE = "in_cluster.startup_validator"
-SHIPPED = ("errors.py", "kernels.py", "names.py", "in_cluster/startup_validator.py")
+SHIPPED = ("errors.py", "kernels.py", "names.py", "in_cluster/api.py", "in_cluster/startup_validator.py")
 """Files of this library that run in the pods, below the folder of the package."""
 _REQUIREMENTS = "requirements.json"
 _FOLDER = "/program"

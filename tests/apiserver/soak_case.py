@@ -6,10 +6,10 @@ from itertools import count
 
 import pytest
 
-from pulumi_nodepools.collector.api import Api
 from pulumi_nodepools.collector.collect import Collector
 from pulumi_nodepools.collector.rights import CLUSTER_RULES, NAMESPACE_RULES
 from pulumi_nodepools.collector.settings import Settings
+from pulumi_nodepools.in_cluster.api import Api
 from pulumi_nodepools.names import KERNEL_CONDITION, POOL_LABEL, SOAK_LABEL, VERSION_LABEL, evidence_name
 from pulumi_nodepools.soak.document import read
 from pulumi_nodepools.soak.evidence import Subject

@@ -5,9 +5,9 @@ import sys
 import threading
 from pathlib import Path
 
-from pulumi_nodepools.collector.api import ACCOUNT, Api
 from pulumi_nodepools.collector.collect import Collector, SystemClock
 from pulumi_nodepools.collector.settings import Settings
+from pulumi_nodepools.in_cluster.api import ACCOUNT, Api
 
 
 def main(arguments: list[str]) -> int:

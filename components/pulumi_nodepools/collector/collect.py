@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from pulumi_nodepools.collector.api import Api, Unanswered
 from pulumi_nodepools.collector.looking import Observer
 from pulumi_nodepools.collector.settings import Settings
 from pulumi_nodepools.collector.store import Store
+from pulumi_nodepools.in_cluster.api import Api, Unanswered
 from pulumi_nodepools.soak.evidence import Evidence, Look
 
 LOOK_LIMIT = 120.0

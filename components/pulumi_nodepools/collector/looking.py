@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pulumi_nodepools.collector import nodes, pods
-from pulumi_nodepools.collector.api import Api, Unanswered
 from pulumi_nodepools.collector.settings import Settings
+from pulumi_nodepools.in_cluster.api import Api, Unanswered
 from pulumi_nodepools.names import POOL_LABEL, SOAK_LABEL, VERSION_LABEL
 from pulumi_nodepools.soak import events
 from pulumi_nodepools.soak.evidence import GROUPS, Boot, Evidence, Look

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pulumi_nodepools.collector.api import Api, Unanswered
+from pulumi_nodepools.in_cluster.api import Api, Unanswered
 from pulumi_nodepools.names import SOAK_LABEL
 from pulumi_nodepools.soak import stamps
 from pulumi_nodepools.soak.evidence import Group, Run

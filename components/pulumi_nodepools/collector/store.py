@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pulumi_nodepools.collector.api import Api, Unanswered
+from pulumi_nodepools.in_cluster.api import Api, Unanswered
 from pulumi_nodepools.names import EVIDENCE_KEY, POOL_LABEL, VERSION_LABEL, evidence_name
 from pulumi_nodepools.soak.document import EvidenceError, read, write
 from pulumi_nodepools.soak.evidence import Evidence, Subject

@@ -1,1 +1,1 @@
-"""Programs that run in pods of the cluster: the standard library and their neighbours only, shipped as they are."""
+"""What runs in pods of the cluster: the standard library and its neighbours only, shipped as it is."""

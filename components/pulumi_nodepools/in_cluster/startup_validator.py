@@ -7,17 +7,14 @@ command line of its node without any privilege. Which versions must show what is
 import argparse
 import json
 import os
-import ssl
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from pulumi_nodepools import kernels, names
+from pulumi_nodepools.in_cluster.api import ACCOUNT, Api, Unanswered
 
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 WAITING_SECONDS = 5.0
 DONE_SECONDS = 60.0
 _CONFLICT = 409
@@ -58,51 +55,21 @@ def _patch(meta: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {**wanted, "resourceVersion": meta["resourceVersion"]}}
 
 
-class Api:
-    """The node's own object, as the pod's ServiceAccount."""
-
-    def __init__(self, server: str, account: Path, node: str) -> None:
-        self._account = account
-        self._url = f"{server}/api/v1/nodes/{node}"
-        context = ssl.create_default_context(cafile=str(account / "ca.crt"))
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
-
-    def read(self) -> dict[str, Any]:
-        return self._send("GET", None)
-
-    def write(self, patch: dict[str, Any]) -> bool:
-        """False when somebody changed the node meanwhile."""
-        try:
-            self._send("PATCH", patch)
-        except urllib.error.HTTPError as error:
-            if error.code != _CONFLICT:
-                raise
-            return False
-        return True
-
-    def _send(self, method: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        # The token is renewed in place while the pod runs.
-        headers = {"Authorization": f"Bearer {(self._account / 'token').read_text().strip()}"}
-        if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._url, data, headers, method=method)  # noqa: S310 - https, see __init__
-        with self._opener.open(request, timeout=20) as answer:
-            return dict(json.loads(answer.read()))
-
-
-def look(api: Api, requirements: Path, proc: Path) -> float:
-    """Judge once; how many seconds until it is worth another look."""
-    node = api.read()
+def look(api: Api, path: str, requirements: Path, proc: Path) -> float:
+    """Judge the node at `path` once; how many seconds until it is worth another look."""
+    node = api.get(path)
     command_line = (proc / "cmdline").read_text()
     release = (proc / "sys/kernel/osrelease").read_text().strip()
     why = refusal(json.loads(requirements.read_text()), node["metadata"].get("labels") or {}, command_line, release)
     patch = change(node, why)
     if patch is None:
         return WAITING_SECONDS if why else DONE_SECONDS
-    if api.write(patch):
+    try:
+        api.patch(path, patch)
+    except Unanswered as error:
+        if error.status != _CONFLICT:  # somebody changed the node meanwhile
+            raise
+    else:
         print(f"refused: {why}" if why else "proved: the startup taint is gone", flush=True)  # noqa: T201
     return WAITING_SECONDS
 
@@ -114,13 +81,11 @@ def main() -> None:
     parser.add_argument("--account", type=Path, default=ACCOUNT)
     parser.add_argument("--proc", type=Path, default=Path("/proc"))
     options = parser.parse_args()
-    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    api = Api(server, options.account, os.environ["NODE_NAME"])
+    api, path = Api(options.account), f"/api/v1/nodes/{os.environ['NODE_NAME']}"
     while True:
         try:
-            pause = look(api, options.requirements, options.proc)
-        except (OSError, ValueError, KeyError) as error:  # URLError is an OSError
+            pause = look(api, path, options.requirements, options.proc)
+        except (Unanswered, OSError, ValueError, KeyError) as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
             pause = WAITING_SECONDS
         time.sleep(pause)

@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_nodepools.collector import pods
-from pulumi_nodepools.collector.api import Unanswered
+from pulumi_nodepools.in_cluster.api import Unanswered
 from pulumi_nodepools.soak.stamps import iso_seconds
 
 

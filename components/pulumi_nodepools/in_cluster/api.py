@@ -65,11 +65,16 @@ class Api:
         """PUT; status 409 if somebody else wrote since the body's resourceVersion."""
         return _decoded(self._send("PUT", path, {}, body))
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Merge patch; status 409 if somebody else wrote since the body's resourceVersion."""
+        return _decoded(self._send("PATCH", path, {}, body))
+
     def _send(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Iterator[bytes]:
         url = self._server + path + ("?" + urllib.parse.urlencode(query) if query else "")
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - always https
-        request.add_header("Content-Type", "application/json")
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        request.add_header("Content-Type", kind)
         try:
             request.add_header("Authorization", f"Bearer {self._token.read_text().strip()}")
             with self._opener.open(request, timeout=_TIMEOUT) as answer:
