@@ -47,8 +47,11 @@ class Cluster:
         return names
 
     def is_ready(self, name):
-        conditions = self.request("GET", f"{NODES}/{name}")["status"].get("conditions") or []
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        """Ready, and without the taint that its controller takes away a moment later."""
+        node = self.request("GET", f"{NODES}/{name}")
+        conditions, taints = node["status"].get("conditions") or [], node["spec"].get("taints") or []
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        return ready and all(taint["key"] != "node.kubernetes.io/not-ready" for taint in taints)
 
     def deployment(self, namespace, name, replicas, **spec):
         body = {"metadata": {"name": name}, "spec": workload(name, replicas, **spec)}
