@@ -55,7 +55,7 @@ class Announcer(threading.Thread):
         for one in diagnoses:
             kind, _, path = one.object.partition(" ")
             pod = self._world.find(*path.split("/", 1)) if kind == "pod" and "/" in path else None
-            if one.reason != "waiting":
+            if not _passes(one):
                 self._tell(pod, "DrainBlocked", "Warning", f"{one.reason}: {one.message}. Fix: {one.fix}", one.reason)
 
     def _tell(self, about: NodeView | PodView | None, reason: str, kind: str, note: str, detail: str = "") -> None:
@@ -81,6 +81,11 @@ class Announcer(threading.Thread):
         self._queue.put(None)
         if self.is_alive():
             self.join(_FAREWELL)
+
+
+def _passes(one: Diagnosis) -> bool:
+    """Held by nothing: its turn comes, or it ends in its own time. An Event for each would double the requests."""
+    return one.reason == "waiting" or "graceLeftSeconds" in one.numbers
 
 
 def _event(about: NodeView | PodView, reason: str, kind: str, note: str, owner: str) -> dict[str, Any]:

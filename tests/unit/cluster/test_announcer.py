@@ -109,3 +109,13 @@ def test_the_end_of_a_drain_does_not_wait_for_a_server_that_hangs(world, monkeyp
     assert thread.is_alive(), "closed without waiting for it"
     free.set()
     thread.join(10)
+
+
+def test_a_pod_within_its_grace_is_nobody_elses_business_and_one_past_it_is(world):
+    server = Server()
+
+    def tell(thread):
+        thread.blocked([Diagnosis("terminating-grace", "pod shop/web", "n", "9 s left", "", {"graceLeftSeconds": 9})])
+        thread.blocked([Diagnosis("terminating-grace", "pod shop/web", "n", "over", "", {"overdueSeconds": 9})])
+
+    assert [note for *_, note in _told(server, world, tell)] == ["terminating-grace: over. Fix: "]
