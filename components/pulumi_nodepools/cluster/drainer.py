@@ -46,7 +46,7 @@ from pulumi_nodepools.drain.state import State
 from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, DrainBlockedError, NodePoolsError
 
 _WORKERS = 32
-_PROGRESS = 5.0
+_PROGRESS = 4.0
 """Seconds between progress reports, and how long a pod must not move before it is called blocked."""
 _DIAGNOSIS_SHARE = 10.0
 """Deciding gets this many times as long as diagnosing."""
