@@ -80,12 +80,13 @@ def drain(
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
-    `before_batch` runs before the first cordon and before each batch and stops the drain by raising. Raises
-    What somebody asks in one of the `records` (pause, resume, stop) is done within seconds. Raises
-    DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are missing.
-    It can be run again at any time: it goes on where the cluster says that it was. `instances` gives EC2's state of the
-    machine behind a node whose kubelet does not answer; without it such a node is waited for. `leave`
-    takes nodes out of their load balancers; without it that step is left out.
+    `before_batch` runs before the first cordon and before each batch and stops the drain by raising. What somebody asks
+    in one of the `records` (pause, resume, stop) is done within seconds. `instances` gives EC2's state of the machine
+    behind a node whose kubelet does not answer; without it such a node is waited for. `leave` takes nodes out of their
+    load balancers; without it that step is left out.
+
+    Raises DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are
+    missing. It can be run again at any time: it goes on where the cluster says that it was.
     """
     if settings.on_timeout == "force" and not client.can_i("delete", "pods"):
         raise AccessDeniedError(
