@@ -3,8 +3,9 @@
 import pytest
 
 from pulumi_nodepools import names
-from tests.chaos.case import Pool, copied_stack
+from tests.chaos.case import Pool
 from tests.engine_case import NEW, NEW_SPEC, OLD, Cloud
+from tests.started import copied_stack
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
 
@@ -19,7 +20,7 @@ def _resize(pool: Pool, version: str, **sizes: int) -> None:
 def test_a_second_run_is_refused(cloud: Cloud, make_pool, tmp_path) -> None:
     pool = make_pool("shared")
     engine = pool.up_into_the_drain()
-    other = copied_stack(pool, tmp_path)
+    other = copied_stack(pool.project, tmp_path)
     refused = other.up("--skip-preview").fails()
     assert f"holds the Lease {names.RECORD_NAMESPACE}/{names.record_name(pool.name)} and is alive" in refused.output
     assert "Traceback" not in refused.output

@@ -6,8 +6,9 @@ import signal
 import pytest
 
 from sandbox.processes import session_members, start_time
-from tests.chaos.case import Engine, Pool
+from tests.chaos.case import Pool
 from tests.engine_case import NEW, OLD, Cloud
+from tests.started import Engine
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
 
