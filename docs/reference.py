@@ -70,7 +70,9 @@ def text() -> str:
         parts.append(f"\n## {_title(model)}\n")
         parts += ["| field | value | default | |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
-            cells = (f"`{field.alias or name}`", _kind(field.annotation), _default(field), field.description or "")
+            if not field.description:
+                raise SystemExit(f"{model.__name__}.{name} has no description; write one at the field")
+            cells = (f"`{field.alias or name}`", _kind(field.annotation), _default(field), field.description)
             parts.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(parts) + "\n"
 

@@ -15,15 +15,9 @@ from pulumi_nodepools import names
 from pulumi_nodepools.autoscaler_tags import node_template
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, OsFamily, UserPart
 from pulumi_nodepools.cluster.access import Access
-from pulumi_nodepools.config import (
-    AdoptConfig,
-    ClusterConfig,
-    EksAccessConfig,
-    KubeadmJoinConfig,
-    PoolConfig,
-    RootVolumeConfig,
-    VersionConfig,
-)
+from pulumi_nodepools.config import AdoptConfig, PoolConfig
+from pulumi_nodepools.config_cluster import ClusterConfig, EksAccessConfig, KubeadmJoinConfig
+from pulumi_nodepools.config_nodes import RootVolumeConfig, VersionConfig
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.lifecycle import State, contradictions, state_of
@@ -117,6 +111,7 @@ class NodeArgs:
     kubelet_arguments: Sequence[str] = ()
     user_parts: Sequence[UserPart] = ()
     zones: Literal["spread", "each"] = "spread"
+    spot: bool = False
     associate_public_ip: bool = False
     startup_taint: bool = False
     """Register with the startup taint, for StartupValidator to take away."""
@@ -163,6 +158,7 @@ class NodeArgs:
             kubelet_arguments=node.kubelet.arguments if node.kubelet else (),
             user_parts=pool.parts(version),
             zones=node.zones or "spread",
+            spot=bool(node.spot),
             associate_public_ip=bool(node.associate_public_ip),
             startup_taint=bool(node.startup_taint),
         )

@@ -19,6 +19,14 @@ def _duration(value: Any) -> Any:
         raise ValueError(str(error).removeprefix(": ")) from None
 
 
+def some(value: Any) -> Any:
+    """For lists of which at least one item is needed."""
+    # Not min_length: that one counts valid items only, and would call a list of one wrong item empty.
+    if value in ([], (), {}):
+        raise ValueError("is empty; list at least one")
+    return value
+
+
 Text = Annotated[str, Strict()]
 Count = Annotated[int, Strict()]
 Switch = Annotated[bool, Strict()]

@@ -51,7 +51,10 @@ def _template(value: Any) -> Any:
 class SoakImagesConfig(Model):
     collector: Image = Field(description="a Python image (3.11 or newer), pinned by digest")
     kernel_watch: Image = Field(description="an image of node-problem-detector, pinned by digest")
-    kind_in_docker: Image | None = None
+    kind_in_docker: Image | None = Field(
+        default=None,
+        description="an image with docker and kind, for the ready-made job in the place of pods; pinned by digest",
+    )
 
 
 class OverrideConfig(Model):
@@ -61,16 +64,22 @@ class OverrideConfig(Model):
 
 class SoakConfig(Model):
     images: SoakImagesConfig = Field(description="{collector: ...@sha256:..., kernelWatch: ...@sha256:...}")
-    duration: Duration = 259200.0
-    runs: Annotated[Count, Field(ge=1)] = 100
-    failure_rate: Annotated[float, BeforeValidator(_share)] = 0.0
-    every: Annotated[Duration, AfterValidator(_minutes)] = 600.0
-    parallel: Annotated[Count, Field(ge=1, le=50)] = 1
-    timeout: Duration = 1800.0
-    baseline: Switch = True
-    pods: Annotated[Any, AfterValidator(lambda value: value if value is None else _template(value))] = None
-    signatures: Annotated[tuple[SignatureSet, ...], BeforeValidator(_sets)] = with_custom("", None)
-    override: OverrideConfig | None = None
+    duration: Duration = Field(default=259200.0, description="how long the canary is watched without a gap")
+    runs: Annotated[Count, Field(ge=1)] = Field(default=100, description="how many runs have to end on the canary")
+    failure_rate: Annotated[float, BeforeValidator(_share)] = Field(
+        default=0.0, description="the share of runs that may fail"
+    )
+    every: Annotated[Duration, AfterValidator(_minutes)] = Field(default=600.0, description="a run begins so often")
+    parallel: Annotated[Count, Field(ge=1, le=50)] = Field(default=1, description="runs at a time")
+    timeout: Duration = Field(default=1800.0, description="for one run")
+    baseline: Switch = Field(default=True, description="whether each run is repeated on the old nodes, to compare")
+    pods: Annotated[Any, AfterValidator(lambda value: value if value is None else _template(value))] = Field(
+        default=None, description="the pod template of a run, as in a Job: {spec: {containers: [...]}}"
+    )
+    signatures: Annotated[tuple[SignatureSet, ...], BeforeValidator(_sets)] = Field(
+        default=with_custom("", None), description="sets of log lines that show a bug; kmem without any (see soak.md)"
+    )
+    override: OverrideConfig | None = Field(default=None, description="lets one version through without a passed soak")
 
     @model_validator(mode="after")
     def _judge(self) -> Self:

@@ -30,6 +30,7 @@ TEMPLATE_INPUTS = (
     "description",
     "iamInstanceProfile",
     "imageId",
+    "instanceMarketOptions",
     "instanceType",
     "metadataOptions",
     "name",
@@ -98,6 +99,7 @@ class NodePool(pulumi.ComponentResource):
             description=f"Version {args.version} of node pool {args.pool} in cluster {args.cluster.name}",
             image_id=nodes.image_id,
             instance_type=nodes.instance_type,
+            instance_market_options={"market_type": "spot"} if nodes.spot else None,
             iam_instance_profile=self._profile.apply(_profile_argument),
             metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1

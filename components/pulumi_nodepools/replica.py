@@ -12,7 +12,7 @@ PATCHED = ("imageId", "osFamily", "kernel", "taints")
 """What a new version is made for. Everything else must be acknowledged by name."""
 FIELDS = (
     *("associatePublicIp", "instanceProfile", "instanceType", "kubelet", "labels", "rootVolume"),
-    *("securityGroupIds", "startupTaint", "subnetIds", "tags", "userData", "zones"),
+    *("securityGroupIds", "spot", "startupTaint", "subnetIds", "tags", "userData", "zones"),
 )
 """What may be acknowledged: every other field of a version's spec. How it joins the cluster is the cluster's."""
 

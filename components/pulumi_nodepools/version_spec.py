@@ -40,6 +40,7 @@ def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:
             "device": volume.device,
         },
         "zones": "each" if nodes.zones == "each" else None,
+        "spot": nodes.spot or None,
         "associatePublicIp": nodes.associate_public_ip or None,
         "startupTaint": nodes.startup_taint or None,
         "cluster": {

@@ -60,6 +60,7 @@ class LaunchTemplate(Kind):
             "httpProtocolIpv6": str,
             "instanceMetadataTags": str,
         },
+        "instanceMarketOptions": {"marketType": str},
         "monitoring": {"enabled": bool},
         "tagSpecifications": [{"resourceType": str, "tags": {"*": str}}],
         "tags": {"*": str},

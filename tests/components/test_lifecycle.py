@@ -184,6 +184,7 @@ def test_every_field_of_a_version_is_a_patch_or_may_be_acknowledged() -> None:
         associate_public_ip=True,
         startup_taint=True,
         user_parts=[part],
+        spot=True,
     )
     own = {*run(lambda: spec(make_cluster(), nodes)).result, "instanceProfile"}
     assert own == {*FIELDS, *PATCHED, "cluster"}

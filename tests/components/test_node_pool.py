@@ -77,8 +77,13 @@ def test_no_public_address_unless_asked_for(written, sent) -> None:
     assert interface["securityGroups"] == ["sg-0123456789abcdef0"]
 
 
+def test_spot_instances_only_if_asked_for() -> None:
+    assert template(make_nodes(spot=True)).inputs["instanceMarketOptions"] == {"marketType": "spot"}
+    assert "instanceMarketOptions" not in template().inputs
+
+
 def test_everything_of_a_template_is_ignored_once_it_exists() -> None:
-    made = template()
+    made = template(make_nodes(spot=True))
     assert set(made.inputs) <= set(TEMPLATE_INPUTS), "an input outside the list would change live pools on an upgrade"
     assert made.ignore_changes == list(TEMPLATE_INPUTS)
 

@@ -131,6 +131,7 @@ def test_launch_template_gets_a_new_version_for_every_change(engine, aws):
         blockDeviceMappings=[{"deviceName": "/dev/sda1", "ebs": {"volumeSize": 80, "encrypted": "true"}}],
         networkInterfaces=[{"securityGroups": ["sg-0123456789abcdef0"], "associatePublicIpAddress": "false"}],
         tagSpecifications=[{"resourceType": "instance", "tags": {"a": "b"}}],
+        instanceMarketOptions={"marketType": "spot"},
         tags={"team": "platform"},
     )
     assert made.id.startswith("lt-")
@@ -147,6 +148,7 @@ def test_launch_template_gets_a_new_version_for_every_change(engine, aws):
         "LaunchTemplateVersions"
     ][0]["LaunchTemplateData"]
     assert (data["InstanceType"], data["UserData"]) == ("m5.large", user_data)
+    assert data["InstanceMarketOptions"] == {"MarketType": "spot"}
     assert data["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
     assert data["NetworkInterfaces"][0]["AssociatePublicIpAddress"] is False
     assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1

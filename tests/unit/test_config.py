@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pulumi_nodepools.config import KubeadmJoinConfig, load, parse
+from pulumi_nodepools.config import load, parse
+from pulumi_nodepools.config_cluster import KubeadmJoinConfig
 from pulumi_nodepools.drain.rules import Rule
 from pulumi_nodepools.drain.settings import DrainSettings, ForceRule
 from pulumi_nodepools.errors import ConfigError

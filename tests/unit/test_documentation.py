@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pulumi_nodepools import cli
+from pulumi_nodepools.config import SizeConfig
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
@@ -18,6 +19,12 @@ BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 def test_reference_is_what_the_models_say():
     written = runpy.run_path(str(ROOT / "docs" / "reference.py"))["text"]()
     assert written == (ROOT / "docs" / "reference.md").read_text(), "make docs-reference"
+
+
+def test_a_field_without_a_description_has_no_place_in_the_reference(monkeypatch):
+    monkeypatch.setattr(SizeConfig.model_fields["max"], "description", None)
+    with pytest.raises(SystemExit, match=r"SizeConfig\.max has no description"):
+        runpy.run_path(str(ROOT / "docs" / "reference.py"))["text"]()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
