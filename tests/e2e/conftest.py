@@ -21,8 +21,12 @@ SEED = os.environ.get("E2E_SEED", "1")
 
 
 def sampled(names: Sequence[str], seed: str, count: int = SAMPLE) -> set[str]:
-    """The same `count` of the names for the same seed, in whatever order they come."""
-    return set(random.Random(seed).sample(sorted(names), min(count, len(names))))
+    """The same `count` of the scenarios for the same seed, in whatever order they come; of one with cases, one case."""
+    cases: dict[str, list[str]] = {}
+    for name in sorted(names):
+        cases.setdefault(name.partition("[")[0], []).append(name)
+    chance = random.Random(seed)
+    return {chance.choice(cases[scenario]) for scenario in chance.sample(list(cases), min(count, len(cases)))}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,3 +14,11 @@ def test_a_seed_chooses_the_same_scenarios_in_any_order():
 
 def test_all_scenarios_have_their_turn():
     assert set().union(*(sampled(NAMES, str(seed)) for seed in range(20))) == {*NAMES}
+
+
+def test_a_scenario_with_many_cases_is_chosen_no_more_often_than_others():
+    cases = [f"killed[{number}]" for number in range(30)]
+    chosen = [sampled(NAMES + cases, str(seed)) for seed in range(20)]
+    assert all(len(one) == 3 and len(one & {*cases}) <= 1 for one in chosen)
+    assert any(one & {*cases} for one in chosen)
+    assert not all(one & {*cases} for one in chosen)

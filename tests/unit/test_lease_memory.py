@@ -70,6 +70,28 @@ def test_a_living_foreign_holder_is_refused_even_if_its_clock_is_years_behind(cl
     assert cluster.get(PATH)["spec"]["holderIdentity"] == "other-host-1-abcd"
 
 
+def test_a_living_holder_that_ends_soon_is_waited_for(cluster):
+    _foreign(cluster)
+    stored = cluster.get(PATH)
+    stored["spec"]["leaseDurationSeconds"] = 3600
+    cluster.replace(PATH, stored)
+    ended = threading.Event()
+
+    def end_soon():
+        for number in range(1, 4):
+            ended.wait(0.1)
+            _speak(cluster, number)
+        stored = cluster.get(PATH)
+        stored["spec"]["holderIdentity"] = ""
+        cluster.replace(PATH, stored)
+
+    thread = threading.Thread(target=end_soon)
+    thread.start()
+    with PoolRecord(cluster, "worker").hold(timing=QUICK) as holder:
+        holder.check()
+    thread.join()
+
+
 def test_a_silent_foreign_holder_is_taken_over(cluster):
     _foreign(cluster)
     with PoolRecord(cluster, "worker").hold(timing=QUICK) as holder:

@@ -143,9 +143,13 @@ def _queue(cluster: str, name: str) -> threading.Lock:
 
 
 def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
-    """Observe, then take. A write that loses a race is followed by a new observation."""
+    """Observe, then take. A write that loses a race is followed by a new observation.
+
+    A living holder is given as long as a dead one before it is refused: a plugin whose engine was killed needs a few
+    seconds until it knows, and the next run may come sooner.
+    """
     observed: tuple[str, str] | None = None
-    since = time.monotonic()
+    began = since = time.monotonic()
     while True:
         current = _get(client, name)
         spec = current["spec"] if current else {}
@@ -156,7 +160,7 @@ def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
             taken = _take(client, name, current, timing)
             if taken:
                 return taken
-        elif observed is not None and seen != observed:
+        elif observed is not None and seen != observed and time.monotonic() - began > patience:
             raise HeldError(
                 f"{holder} holds the Lease {RECORD_NAMESPACE}/{name} and is alive (it renewed it at {seen[1]}); "
                 "wait until that run has ended, or end it, and run again. Nothing was changed"

@@ -1,0 +1,62 @@
+"""The phase boundaries of a replacement, each told by the request with which the next phase begins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.engine_case import NEW, OLD
+from tests.relay import Asked, Journal
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """`begins` says of a request of the pool whether it begins the next phase, given all that was asked before."""
+
+    name: str
+    begins: Callable[[str, Asked, Journal], bool]
+    removes: bool = False
+    """The old version is no longer listed; else it is to stand by."""
+    orphans: bool = False
+    """Delivered after its engine's death, the request makes something that no state knows of."""
+
+    def holds(self, pool: str, journal: Journal) -> Callable[[Asked], bool]:
+        return lambda asked: self.begins(pool, asked, journal)
+
+
+def _recorded(phase: str) -> Callable[[str, Asked, Journal], bool]:
+    return lambda _pool, asked, _journal: asked.phase == phase
+
+
+def _aws(action: str, version: str, **parameters: str) -> Callable[[str, Asked, Journal], bool]:
+    def begins(pool: str, asked: Asked, _journal: Journal) -> bool:
+        wanted = {"Action": action, "AutoScalingGroupName": f"prod-{pool}-{version}", **parameters}
+        return asked.service == "aws" and wanted.items() <= asked.body.items()
+
+    return begins
+
+
+def _evicting(after: int) -> Callable[[str, Asked, Journal], bool]:
+    return lambda _pool, asked, journal: bool(asked.evicts) and len(journal.evicted()) >= after
+
+
+PROMOTION = (
+    Boundary("green-launched", _aws("CreateAutoScalingGroup", NEW), orphans=True),
+    Boundary("gate-begun", _recorded(f"gate {NEW}")),
+    Boundary("gate-passed", _recorded(f"ready {NEW}")),
+    Boundary("serving-recorded", _recorded(f"cutover {NEW}")),
+    Boundary("drain-recorded", _recorded(f"drain {OLD}")),
+    Boundary("blue-frozen", _aws("SuspendProcesses", OLD)),
+    Boundary("floor-held", _aws("UpdateAutoScalingGroup", NEW, MinSize="2")),
+    Boundary("nodes-cordoned", lambda _pool, asked, _journal: bool(asked.cordons)),
+    Boundary("first-eviction", _evicting(after=0)),
+    Boundary("half-evicted", _evicting(after=2)),
+    Boundary("floor-released", _aws("UpdateAutoScalingGroup", NEW, MinSize="1")),
+    Boundary("blue-drained", _recorded(f"drained {OLD}")),
+    Boundary("cutover-concluded", _recorded("serving")),
+)
+REMOVAL = (
+    Boundary("hook-begun", _recorded(f"drain {OLD}"), removes=True),
+    Boundary("hook-evicting", _evicting(after=2), removes=True),
+    Boundary("hook-done", _recorded(f"drained {OLD}"), removes=True),
+    Boundary("group-emptied", _aws("UpdateAutoScalingGroup", OLD, MinSize="0"), removes=True),
+    Boundary("group-deleted", _aws("DeleteAutoScalingGroup", OLD), removes=True),
+)
