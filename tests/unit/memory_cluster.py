@@ -7,7 +7,7 @@ import threading
 from pulumi_nodepools.errors import ApiError, ClusterUnreachableError
 
 LISTS = {"nodes", "pods", "configmaps", "poddisruptionbudgets"}
-LISTS |= {"replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
+LISTS |= {"deployments", "replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
 LISTS |= {"persistentvolumeclaims", "persistentvolumes", "volumeattachments"}
 
 
