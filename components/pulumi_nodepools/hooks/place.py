@@ -13,7 +13,7 @@ from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ConfigError, IdentityError
-from pulumi_nodepools.hooks.provider import plain
+from pulumi_nodepools.hooks.provider import decoded, plain
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class PlaceProps:
     """Labels that all nodes have, in place of those that this library puts on its own."""
 
     @classmethod
+    @decoded
     def read(cls, props: Mapping[str, Any]) -> "PlaceProps":
         """Decode; ConfigError names what an acting hook cannot do without."""
         raw = plain(dict(props))
