@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from pulumi_nodepools.cluster import asking
 from pulumi_nodepools.cluster.record import CONFIG_MAPS, Frozen, PoolRecord, Record, all_records
 from pulumi_nodepools.errors import ApiError, ConfigError
 from tests.unit.memory_cluster import MemoryCluster
@@ -85,3 +86,19 @@ def test_keys_of_a_newer_release_survive_and_a_newer_schema_is_refused(cluster):
     assert json.loads(cluster.objects[f"{CONFIG_MAPS}/nodepools-worker"]["data"]["record.json"])["pauseRequested"]
     with pytest.raises(ConfigError, match="schema 7, this release reads up to 1"):
         Record.from_json("worker", '{"schema": 7}')
+
+
+def test_a_failure_that_passes_loses_neither_a_read_nor_a_write(cluster, monkeypatch):
+    monkeypatch.setattr(asking, "pause", lambda _seconds: setattr(cluster, "down", False))
+    record = PoolRecord(cluster, "worker")
+    cluster.down = True
+    assert record.load() == Record("worker")
+    for phase in ("begun", "drained"):
+        record.update(lambda now, phase=phase: _away(cluster, replace(now, phase=phase)))
+        assert record.load().phase == phase
+
+
+def _away(cluster, wanted):
+    """The API server goes away between a read and the write that follows."""
+    cluster.down = True
+    return wanted

@@ -152,9 +152,9 @@ class Client:
         """POST `body`; returns what the server made of it."""
         return self._decode("POST", path, self.request("POST", path, body=body))
 
-    def replace(self, path: str, body: Any) -> Any:
+    def replace(self, path: str, body: Any, *, timeout: float = 30.0) -> Any:
         """PUT `body`; its resourceVersion, if any, makes the server refuse a lost update with 409."""
-        return self._decode("PUT", path, self.request("PUT", path, body=body))
+        return self._decode("PUT", path, self.request("PUT", path, body=body, timeout=timeout))
 
     def patch(self, path: str, body: Any, content_type: str = "application/merge-patch+json") -> Any:
         """PATCH with a merge patch unless told otherwise."""

@@ -40,11 +40,10 @@ def evict(client: Client, action: Evict) -> Answered:
         return Answered(action.uid, 0, message=str(error))
     except AccessDeniedError as error:
         return Answered(action.uid, 401, message=str(error))
-    return answered(action.uid, answer)
+    return _answered(action.uid, answer)
 
 
-def answered(uid: str, answer: Response) -> Answered:
-    """What the server answered about a pod, with the causes and the patience that it asks for."""
+def _answered(uid: str, answer: Response) -> Answered:
     if answer.status < 300:
         return Answered(uid, answer.status)
     status = read_status(answer.body)

@@ -8,12 +8,13 @@ at once. Holders inside this process queue for each other.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pulumi_nodepools.cluster import identity
+from pulumi_nodepools.cluster.asking import passes, patiently, pause
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ApiError, HeldError, NodePoolsError
 from pulumi_nodepools.names import RECORD_NAMESPACE
@@ -35,6 +36,11 @@ class Timing:
 
     duration: float = 15.0
     renew: float = 5.0
+
+    @property
+    def again(self) -> float:
+        """How soon a renewal that got no answer is tried again."""
+        return self.renew / 5
 
     @property
     def deadline(self) -> float:
@@ -60,8 +66,8 @@ class LeaseHolder:
     def check(self) -> None:
         """Prove with the API server that the Lease is still ours; HeldError if not. Call before anything is changed."""
         with self._lock:
-            if not self.lost:
-                self._renew()
+            while not self.lost and not self._renewed_now():
+                pause(self._timing.again)
         if self.lost:
             raise HeldError(self.lost)
 
@@ -76,28 +82,41 @@ class LeaseHolder:
         with self._lock:
             if self.lost:
                 return
-            spec = {**self._lease["spec"], "holderIdentity": ""}
-            try:
-                self._client.replace(f"{LEASES}/{self._name}", {**self._lease, "spec": spec})
-            except NodePoolsError:
-                # It runs out by itself; failing a finished drain for it would be worse.
-                return
+            # It runs out by itself; failing a finished drain for it would be worse.
+            with suppress(NodePoolsError):
+                patiently(self._free)
+
+    def _free(self) -> None:
+        self._renew()  # an answer that went missing has left us with an old version
+        if not self.lost:
+            freed = {**self._lease, "spec": {**self._lease["spec"], "holderIdentity": ""}}
+            self._client.replace(f"{LEASES}/{self._name}", freed)
 
     def _keep(self) -> None:
-        while not self._released.wait(self._timing.renew):
-            with self._lock:
-                try:
-                    self._renew()
-                except NodePoolsError as error:
-                    if time.monotonic() - self._renewed > self._timing.deadline:
-                        self._lose(f"could not be renewed for {self._timing.deadline:.0f} s: {error}")
-            if self.lost:
-                return
+        wait = self._timing.renew
+        while not self._released.wait(wait) and not self.lost:
+            with self._lock, suppress(NodePoolsError):
+                wait = self._timing.renew if self._renewed_now() else self._timing.again
+
+    def _renewed_now(self) -> bool:
+        """One try; a failure that passes is False, and the end of the Lease once it has lasted for the deadline."""
+        try:
+            self._renew()
+        except NodePoolsError as error:
+            if time.monotonic() - self._renewed >= self._timing.deadline:
+                self._lose(f"could not be renewed for {self._timing.deadline:.0f} s: {error}")
+            elif not passes(error):
+                raise
+            return False
+        return True
 
     def _renew(self) -> None:
         spec = {**self._lease["spec"], "renewTime": _now()}
+        # A server that takes the request and never answers must not hide that the Lease has run out.
+        left = self._renewed + self._timing.deadline - time.monotonic()
+        timeout = max(self._timing.again, min(self._timing.renew / 2, left))
         try:
-            self._lease = self._client.replace(f"{LEASES}/{self._name}", {**self._lease, "spec": spec})
+            self._lease = self._client.replace(f"{LEASES}/{self._name}", {**self._lease, "spec": spec}, timeout=timeout)
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
@@ -151,7 +170,7 @@ def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
     observed: tuple[str, str] | None = None
     began = since = time.monotonic()
     while True:
-        current = _get(client, name)
+        current = patiently(lambda: _get(client, name))
         spec = current["spec"] if current else {}
         holder, seen = spec.get("holderIdentity") or "", (spec.get("holderIdentity") or "", spec.get("renewTime") or "")
         patience = float(spec.get("leaseDurationSeconds") or timing.duration)
@@ -179,7 +198,7 @@ def _take(client: Client, name: str, current: dict[str, Any] | None, timing: Tim
         "renewTime": _now(),
         "leaseTransitions": ((current or {}).get("spec", {}).get("leaseTransitions") or 0) + (1 if current else 0),
     }
-    taken: dict[str, Any] | None = _unless_raced(lambda: _write(client, name, current, spec))
+    taken: dict[str, Any] | None = _unless_raced(lambda: patiently(lambda: _write(client, name, current, spec)))
     return taken
 
 

@@ -8,12 +8,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import msgspec
-
 from pulumi_nodepools.cluster import lease
+from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ApiError, ConfigError
 from pulumi_nodepools.names import POOL_LABEL, RECORD_NAMESPACE, record_name
@@ -91,26 +90,39 @@ class Record:
 
     @classmethod
     def from_json(cls, pool: str, text: str) -> "Record":
-        """Read back what any release wrote; ConfigError if this one cannot act on it."""
-        place = f"the record of pool {pool} ({RECORD_NAMESPACE}/{record_name(pool)})"
-        try:
-            raw = msgspec.json.decode(text, type=dict[str, Any])
-            if (schema := raw.get("schema") or 0) > SCHEMA:
-                raise ConfigError(
-                    f"{place} has schema {schema}, this release reads up to {SCHEMA}: upgrade pulumi-nodepools"
-                )
-            known = {ours: raw[theirs] for theirs, ours in _KEYS.items() if theirs in raw}
-            extra = {key: value for key, value in raw.items() if key not in _KEYS}
-            return msgspec.convert({**known, "pool": pool, "extra": extra}, cls)
-        except (msgspec.DecodeError, TypeError) as error:
+        """Read back what any release wrote; ConfigError if it is newer than this one can act on."""
+        raw = json.loads(text)
+        if raw.get("schema", 0) > SCHEMA:
             raise ConfigError(
-                f"{place} cannot be read: {error}. It was changed by hand: put back what it was (docs/runbook.md says "
-                "what it holds); nothing was done"
-            ) from None
-
-
-_KEYS = {"servingGroups" if one.name == "serving_groups" else one.name: one.name for one in fields(Record)}
-del _KEYS["extra"]
+                f"the record of pool {pool} ({RECORD_NAMESPACE}/{record_name(pool)}) has schema {raw['schema']}, this "
+                f"release reads up to {SCHEMA}: upgrade pulumi-nodepools"
+            )
+        known = {
+            "schema",
+            "pool",
+            "serving",
+            "servingGroups",
+            "pending",
+            "replica",
+            "states",
+            "phase",
+            "frozen",
+            "evidence",
+            "request",
+        }
+        return cls(
+            pool=pool,
+            serving=raw.get("serving"),
+            serving_groups=tuple(raw.get("servingGroups", ())),
+            pending=raw.get("pending", ""),
+            replica=raw.get("replica", {}),
+            states=raw.get("states", {}),
+            phase=raw.get("phase", ""),
+            frozen={name: _frozen(was) for name, was in raw.get("frozen", {}).items()},
+            evidence=raw.get("evidence", {}),
+            request=Request(**raw["request"]) if raw.get("request") else None,
+            extra={key: value for key, value in raw.items() if key not in known},
+        )
 
 
 class PoolRecord:
@@ -160,7 +172,7 @@ class PoolRecord:
 
     def _read(self) -> tuple[Any, Record]:
         try:
-            current = self._client.get(f"{CONFIG_MAPS}/{self.name}")
+            current = patiently(lambda: self._client.get(f"{CONFIG_MAPS}/{self.name}"))
         except ApiError as error:
             if error.status == 404:
                 return None, Record(self.pool)
@@ -173,9 +185,11 @@ class PoolRecord:
             if current is None:
                 metadata = {"name": self.name, "namespace": RECORD_NAMESPACE, "labels": {POOL_LABEL: self.pool}}
                 body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
-                self._client.create(CONFIG_MAPS, {**body, "data": {_KEY: record.to_json()}})
+                wanted = {**body, "data": {_KEY: record.to_json()}}
+                patiently(lambda: self._client.create(CONFIG_MAPS, wanted))
             else:
-                self._client.replace(f"{CONFIG_MAPS}/{self.name}", {**current, "data": {_KEY: record.to_json()}})
+                wanted = {**current, "data": {_KEY: record.to_json()}}
+                patiently(lambda: self._client.replace(f"{CONFIG_MAPS}/{self.name}", wanted))
         except ApiError as error:
             if error.status in {404, 409}:
                 return False
@@ -197,3 +211,14 @@ def all_records(client: Client) -> list[Record]:
         if (text := (item.get("data") or {}).get(_KEY))
     ]
     return sorted(records, key=lambda record: record.pool)
+
+
+def _frozen(raw: Mapping[str, Any]) -> Frozen:
+    return Frozen(
+        arn=raw.get("arn", ""),
+        version=raw.get("version", ""),
+        min=int(raw["min"]),
+        max=int(raw["max"]),
+        desired=int(raw["desired"]),
+        suspended=tuple(raw.get("suspended", ())),
+    )

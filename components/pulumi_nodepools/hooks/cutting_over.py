@@ -11,6 +11,7 @@ from typing import Any
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.drain.settings import DrainSettings
@@ -21,7 +22,7 @@ from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import GroupRef, Place, PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
-from pulumi_nodepools.hooks.provider import decoded, plain
+from pulumi_nodepools.hooks.provider import plain
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,6 @@ class CutoverProps:
     replica: Mapping[str, Any]
 
     @classmethod
-    @decoded
     def read(cls, props: Mapping[str, Any]) -> "CutoverProps":
         """Decode; ConfigError if there is nothing to cut over to."""
         place = PlaceProps.read(props)
@@ -143,7 +143,7 @@ class _Cutover:
         member = Membership.of(self.place.props.pool, version, groups.describe(self.session, names).values())
         return sum(
             is_ready(node) and not node["spec"].get("unschedulable")
-            for node in list_nodes(self.place.client)
+            for node in patiently(lambda: list_nodes(self.place.client))
             if member.includes_raw(node)
         )
 

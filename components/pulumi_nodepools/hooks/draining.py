@@ -15,6 +15,7 @@ from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.leaving import Leaving
 from pulumi_nodepools.cluster import preflight, rights
+from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.drainer import Leave, drain
 from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.lease import LeaseHolder
@@ -125,7 +126,7 @@ class Drain:
         self.views = list(found.values())
         missing = [group.name for group in props.groups if group.name not in found]
         member = replace(Membership.of(props.pool, props.version, self.views), selector=props.selector)
-        nodes = [node for node in list_nodes(self.place.client) if member.includes_raw(node)]
+        nodes = [node for node in patiently(lambda: list_nodes(self.place.client)) if member.includes_raw(node)]
         ids = {instance.id for view in self.views for instance in view.instances} | {
             instance_of(node) for node in nodes
         }

@@ -16,6 +16,7 @@ import msgspec
 from pulumi_nodepools.aws import groups, targets
 from pulumi_nodepools.aws.groups import FailedLaunch, GroupView
 from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import uncordon
 from pulumi_nodepools.cluster.lease import LeaseHolder
@@ -26,7 +27,7 @@ from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge,
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
-from pulumi_nodepools.hooks.provider import decoded, plain
+from pulumi_nodepools.hooks.provider import plain
 
 _NAMED = 10
 """Instances named in an error; the rest is counted."""
@@ -47,7 +48,6 @@ class GateProps:
     """The (min, max) of each group as the program has them."""
 
     @classmethod
-    @decoded
     def read(cls, props: Mapping[str, Any]) -> "GateProps":
         """Decode; ConfigError if the gate could not tell which nodes it waits for."""
         place = PlaceProps.read(props)
@@ -135,7 +135,7 @@ class _Gate:
         thawed = freezing.thaw(self.session, self.record, place.version, self.gate.limits)
         views = groups.describe(self.session, self.names).values()
         member = Membership.of(place.pool, place.version, views)
-        freed = uncordon(self.client, member.includes, place.owner)
+        freed = patiently(lambda: uncordon(self.client, member.includes, place.owner))
         if thawed or freed:
             self.engine.info(
                 place.urn, f"{place.title}: groups {', '.join(thawed) or 'none'} thawed, {len(freed)} nodes uncordoned"

@@ -11,9 +11,10 @@ import msgspec
 
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.access import Access
+from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ConfigError, IdentityError
-from pulumi_nodepools.hooks.provider import decoded, plain
+from pulumi_nodepools.hooks.provider import plain
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ class PlaceProps:
     """Labels that all nodes have, in place of those that this library puts on its own."""
 
     @classmethod
-    @decoded
     def read(cls, props: Mapping[str, Any]) -> "PlaceProps":
         """Decode; ConfigError names what an acting hook cannot do without."""
         raw = plain(dict(props))
@@ -97,7 +97,7 @@ def open_place(props: PlaceProps) -> Place:
                 f"{props.title} lives in AWS account {props.account}, but the credentials here are of account "
                 f"{account}; nothing was touched. Use the credentials (AWS_PROFILE, role) of account {props.account}"
             )
-    client = Client.connect(props.access)
+    client = patiently(lambda: Client.connect(props.access))
     if client.cluster_uid != props.cluster_uid:
         raise IdentityError(
             f"{props.title} lives in the cluster {props.cluster} whose kube-system has UID {props.cluster_uid}, but "

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from pulumi_nodepools.cluster import asking
 from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
 from tests.unit.memory_cluster import MemoryCluster
 
@@ -11,6 +12,12 @@ from tests.unit.memory_cluster import MemoryCluster
 @pytest.fixture
 def cluster():
     return MemoryCluster()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """An API server that is away in these tests does not come back by itself."""
+    monkeypatch.setattr(asking, "PATIENCE", 0.0)
 
 
 @pytest.fixture(autouse=True)
