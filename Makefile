@@ -58,8 +58,9 @@ apiserver-test: setup binaries ## Tests against a real control plane
 e2e: setup binaries ## The real engine against the whole sandbox; FULL=1 for every long scenario
 	FULL=$(FULL) $(PY) -m pytest -m e2e
 
-chaos: setup binaries ## Kills, races and interference, with the real engine (slow)
-	$(PY) -m pytest -m chaos
+chaos: setup binaries ## Seeded schedules of faults: SEEDS=n, or SEED=n for one; FULL=1 also races with the real engine
+	$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS)))
+	$(if $(FULL),$(PY) -m pytest -m chaos)
 
 bench: setup binaries ## Our drain beside kubectl's, how it grows, what policies add to a preview; out/bench/*.json (10 minutes)
 	$(PY) tests/bench/drain_scale.py

@@ -102,6 +102,10 @@ class Processes:
         temporary.replace(self._file(name))
         return process.pid
 
+    def start_again(self, name: str) -> int:
+        """Start one that has ended with the command that it was started with, in this process's environment."""
+        return self.start(name, json.loads(self._file(name).read_text())["command"])
+
     def pid(self, name: str) -> int | None:
         """The pid when the very process that was started under this name still runs."""
         try:

@@ -59,16 +59,22 @@ class Sandbox:
     """`with Sandbox(root) as sandbox:` begins empty and leaves no process behind."""
 
     def __init__(
-        self, root: Path | None = None, *, python: Path | None = None, find_tools: Callable[[], Tools] = locate
+        self,
+        root: Path | None = None,
+        *,
+        python: Path | None = None,
+        find_tools: Callable[[], Tools] = locate,
+        audit: bool = False,
     ) -> None:
         self.root = (root or Path(os.environ.get(ROOT_VARIABLE) or REPOSITORY / ".sandbox")).absolute()
         # Not resolved: the link in a virtual environment is what makes it one.
         self.python = python or Path(sys.executable)
         self._find_tools = find_tools
         self._found: Tools | None = None
-        self._processes = Processes(self.root)
-        self.aws = Part("aws", self._processes)
-        self.fleet = Part("fleet", self._processes)
+        self._audit = audit
+        self.processes = Processes(self.root)
+        self.aws = Part("aws", self.processes)
+        self.fleet = Part("fleet", self.processes)
 
     @property
     def tools(self) -> Tools:
@@ -78,7 +84,7 @@ class Sandbox:
 
     @property
     def control_plane(self) -> ControlPlane:
-        return ControlPlane(self.root, self.tools.paths)
+        return ControlPlane(self.root, self.tools.paths, audit=self._audit)
 
     @property
     def kubeconfig(self) -> Path:
@@ -189,7 +195,7 @@ class Sandbox:
         self._start_module(
             "aws", "sandbox.aws_server", "--port", endpoint.rpartition(":")[2], "--state-dir", str(folder)
         )
-        self._processes.wait("aws", lambda: _answers(f"{endpoint}/moto-api/"), timeout=PATIENCE, what="an answer")
+        self.processes.wait("aws", lambda: _answers(f"{endpoint}/moto-api/"), timeout=PATIENCE, what="an answer")
 
     def _start_fleet(self) -> None:
         folder = self.root / "fleet"
@@ -197,10 +203,10 @@ class Sandbox:
         arguments = ["--kubeconfig", str(self.kubeconfig), "--endpoint", self.aws_endpoint, "--state-dir", str(folder)]
         self._start_module("fleet", "sandbox.fleet", *arguments)
         status = folder / "instances.json"
-        self._processes.wait("fleet", status.exists, timeout=PATIENCE, what="its first look at the instances")
+        self.processes.wait("fleet", status.exists, timeout=PATIENCE, what="its first look at the instances")
 
     def _start_module(self, name: str, module: str, *arguments: str) -> None:
-        self._processes.start(name, [self.python, "-m", module, *arguments], env=self.env, cwd=REPOSITORY)
+        self.processes.start(name, [self.python, "-m", module, *arguments], env=self.env, cwd=REPOSITORY)
 
     def _lay_down_plugins(self) -> None:
         """Stand-ins go where the engine looks for installed plugins of exactly the installed SDK's version."""

@@ -15,11 +15,11 @@ _LAG = 5.0
 
 
 class RequestLog:
-    """The audit log of one control plane, read on from where it was read last."""
+    """The audit log of one control plane, read on from where it was read last; from byte `begin` at first."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, begin=0):
         self._path = path
-        self._read = 0
+        self._read = begin
         self._accepted = {}
         self._terminating = {}
         self._forced = []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ def test_stop_ends_the_process_and_what_it_started(processes: Processes) -> None
     assert not _lives_after_a_moment(grandchild)
     assert processes.stop("parent") is False
     assert processes.names() == []
+
+
+def test_one_that_was_killed_is_started_again_with_its_own_command(processes: Processes) -> None:
+    first = processes.start("part", SLEEP)
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    second = processes.start_again("part")
+    assert processes.pid("part") == second != first
+    assert json.loads((processes.pids / "part.json").read_text())["command"] == SLEEP
 
 
 def _lives_after_a_moment(pid: int) -> bool:

@@ -1,0 +1,300 @@
+"""Stands between a roll and one of its servers, and lets requests meet the faults of a schedule.
+
+Plain HTTP in front; upstream it is the API server's administrator, or the simulated AWS. It knows what a refusal looks
+like on each side; which request is hit is the script's to say.
+"""
+
+import json
+import queue
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from sandbox.aws.gatekeeper import called, refusal
+from tests.chaos.schedule import Fault
+
+_HOPS = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length"}
+_LIMIT = 300.0
+_BROKEN = (OSError, HTTPException, ValueError, AttributeError)
+"""What http.client raises where a body breaks off; the last two where it stumbles over its own end."""
+_EVICTION = re.compile(r"/api/v1/namespaces/[^/]+/pods/[^/]+/eviction")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as the script sees it: `words` are the kinds that it is of."""
+
+    method: str
+    path: str
+    words: frozenset[str]
+    headers: dict[str, str]
+    body: bytes
+
+
+def asked_of_kubernetes(method: str, path: str, headers: dict[str, str], body: bytes) -> Asked:
+    """evict, node, lease, record, watch; any."""
+    where = urlsplit(path)
+    found = {
+        "evict": method == "POST" and _EVICTION.fullmatch(where.path),
+        "node": method == "PATCH" and where.path.startswith("/api/v1/nodes/"),
+        "lease": "/leases" in where.path and method in {"POST", "PUT"},
+        "record": "/configmaps/nodepools-" in where.path and method in {"POST", "PUT"},
+        "watch": "watch=true" in where.query,
+    }
+    return Asked(method, path, frozenset({"any"} | {word for word, is_it in found.items() if is_it}), headers, body)
+
+
+def asked_of_aws(method: str, path: str, headers: dict[str, str], body: bytes) -> Asked:
+    """write for what changes something; any."""
+    reads = called(headers, path, body)[1].startswith(("Describe", "Get"))
+    return Asked(method, path, frozenset({"any"} if reads else {"any", "write"}), headers, body)
+
+
+class Script:
+    """Counts the requests of a roll and says which one meets what. Faults of the world are acted out by `act`."""
+
+    def __init__(self, faults: Sequence[Fault], act: Callable[[Fault], None]) -> None:
+        self.injected: Counter[str] = Counter()
+        self.lost: list[str] = []
+        """Paths of evictions that were carried out and whose answer never came back."""
+        self._faults = faults
+        self._met: Counter[Fault] = Counter()
+        self._act = act
+        self._lock = threading.Lock()
+
+    def meet(self, place: str, asked: Asked) -> Fault | None:
+        """What the proxy has to do to this request."""
+        with self._lock:
+            hits = [fault for fault in self._faults if fault.place == place and self._is_hit(fault, asked)]
+        for fault in hits:
+            if not _passed_through(fault):
+                self.act(fault)
+        return next((fault for fault in hits if _passed_through(fault)), None)
+
+    def _is_hit(self, fault: Fault, asked: Asked) -> bool:
+        if fault.on not in asked.words:
+            return False
+        self._met[fault] += 1
+        hit = fault.after <= self._met[fault] < fault.after + fault.count
+        self.injected[fault.kind] += hit
+        return hit
+
+    def act(self, fault: Fault) -> None:
+        """Let a fault of the world happen now."""
+        self._act(fault)
+
+
+def _passed_through(fault: Fault) -> bool:
+    return fault.kind.startswith(("kubernetes/", "aws/")) or fault.kind == "process/kill-after"
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A server, and how requests to it are read and refused."""
+
+    place: str
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+    def connect(self) -> HTTPConnection:
+        if self.tls:
+            return HTTPSConnection(self.host, self.port, timeout=_LIMIT, context=self.tls)
+        return HTTPConnection(self.host, self.port, timeout=_LIMIT)
+
+    def asked(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Asked:
+        read = asked_of_aws if self.place == "aws" else asked_of_kubernetes
+        return read(method, path, headers, body)
+
+    def refuse(self, how: str, asked: Asked) -> tuple[int, str, bytes]:
+        """Status, content type and body of a refusal in the server's own words."""
+        if self.place == "aws":
+            service, _ = called(asked.headers, asked.path, asked.body)
+            status, code, message = _AWS_REFUSALS[how]
+            return refusal(service, code, message, status)
+        status, reason = _KUBERNETES_REFUSALS[how]
+        body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": status}
+        return status, "application/json", json.dumps({**body, "message": f"chaos: {reason}"}).encode()
+
+
+_AWS_REFUSALS = {
+    "throttled": (400, "Throttling", "Rate exceeded"),
+    "error": (500, "InternalFailure", "An internal error has occurred"),
+    "expired-token": (403, "ExpiredToken", "The security token included in the request is expired"),
+}
+_KUBERNETES_REFUSALS = {
+    "throttled": (429, "TooManyRequests"),
+    "throttled-bare": (429, "TooManyRequests"),
+    "error": (500, "InternalError"),
+    "unavailable": (503, "ServiceUnavailable"),
+    "expired-token": (401, "Unauthorized"),
+}
+
+
+class Proxy:
+    """Listens on a port of its own until it is closed."""
+
+    def __init__(self, upstream: Upstream, script: Script) -> None:
+        self.upstream, self.script = upstream, script
+        self.closed = threading.Event()
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more requests; those under way end with their connections."""
+        self.closed.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of the roll, with one of its own to the server."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    proxy: ClassVar[Proxy]
+
+    def setup(self) -> None:
+        super().setup()
+        self._server_side = self.proxy.upstream.connect()
+
+    def finish(self) -> None:
+        self._server_side.close()
+        with suppress(OSError):
+            super().finish()
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except _BROKEN:
+            self._reset()
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads it."""
+
+    def _any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {key.lower(): value for key, value in self.headers.items() if key.lower() not in _HOPS}
+        asked = self.proxy.upstream.asked(self.command, self.path, headers, body)
+        fault = self.proxy.script.meet(self.proxy.upstream.place, asked)
+        how = fault.kind.partition("/")[2] if fault else ""
+        seconds = fault.seconds if fault else 0.0
+        if how == "latency":
+            self.proxy.closed.wait(seconds)
+        if how == "half-open":
+            self.proxy.closed.wait(seconds)
+            self._reset()
+        elif how == "reset":
+            self._reset()
+        elif how == "gone-watch":
+            self._stream(iter([_GONE]))
+        elif how in _AWS_REFUSALS | _KUBERNETES_REFUSALS:
+            self._refuse(how, seconds, asked)
+        else:
+            self._pass_on(asked, fault, how, seconds)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815 - http.server's names
+
+    def _pass_on(self, asked: Asked, fault: Fault | None, how: str, seconds: float) -> None:
+        answer = self._forward(asked)
+        if fault and how in {"lost-answer", "kill-after"}:
+            answer.read()
+            if "evict" in asked.words:
+                self.proxy.script.lost.append(urlsplit(asked.path).path)
+            if how == "kill-after":
+                self.proxy.script.act(fault)
+            self._reset()
+        elif "watch" in asked.words and answer.status == 200:
+            lines: Iterator[bytes] = iter(answer.readline, b"")
+            if how == "dropped-watch":
+                threading.Timer(seconds, self._reset).start()
+            self._stream(_late(lines, seconds, self.proxy.closed) if how == "stale-watch" else lines)
+        else:
+            self._answer(answer.status, answer.getheaders(), answer.read())
+
+    def _forward(self, asked: Asked) -> HTTPResponse:
+        self._server_side.request(asked.method, asked.path, asked.body or None, asked.headers)
+        return self._server_side.getresponse()
+
+    def _refuse(self, how: str, seconds: float, asked: Asked) -> None:
+        status, kind, body = self.proxy.upstream.refuse(how, asked)
+        wait = (
+            [("Retry-After", str(int(seconds)))]
+            if how == "throttled" and self.proxy.upstream.place == "kubernetes"
+            else []
+        )
+        self._answer(status, [("Content-Type", kind), *wait], body)
+
+    def _answer(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        self.send_response_only(status)
+        for key, value in headers:
+            if key.lower() not in _HOPS:
+                self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self, lines: Iterator[bytes]) -> None:
+        self.send_response_only(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for line in lines:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _reset(self) -> None:
+        """End the connection as a crashed server does, and the one behind it."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            if self._server_side.sock:
+                self._server_side.sock.shutdown(socket.SHUT_RDWR)
+
+
+_GONE = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}).encode() + b"\n"
+
+
+def _late(lines: Iterator[bytes], seconds: float, closed: threading.Event) -> Iterator[bytes]:
+    """Each line as long after it came, whatever came in between."""
+    held: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+
+    def read() -> None:
+        with suppress(*_BROKEN):
+            for line in lines:
+                held.put((time.monotonic(), line))
+        held.put((time.monotonic(), b""))
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        came, line = held.get()
+        closed.wait(max(0.0, came + seconds - time.monotonic()))
+        if not line:
+            return
+        yield line

@@ -1,0 +1,132 @@
+"""Which faults meet one roll, and when: a pure function of a seed.
+
+A fault begins with the n-th request of some kind that the roll makes, not at a time, so that a slow machine meets it in
+the same place. What a fault does is the business of `proxy` and `stage`.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+KUBERNETES = (
+    "latency",
+    "throttled",
+    "throttled-bare",
+    "error",
+    "unavailable",
+    "reset",
+    "lost-answer",
+    "half-open",
+    "stale-watch",
+    "dropped-watch",
+    "gone-watch",
+    "expired-token",
+)
+AWS = ("latency", "throttled", "error", "reset", "lost-answer", "half-open", "expired-token")
+PARTS = ("kube-controller-manager", "kube-scheduler", "kube-apiserver")
+KINDS = (
+    *(f"kubernetes/{kind}" for kind in KUBERNETES),
+    *(f"aws/{kind}" for kind in AWS),
+    "process/kill-before",
+    "process/kill-after",
+    *(f"pause/{part}" for part in PARTS),
+    "kill/kube-controller-manager",
+    "kill/kube-scheduler",
+    "death/old",
+    "death/new",
+    "zones/full",
+)
+"""Everything that can happen, named `<what is hit>/<how>`."""
+SHAPES = ("remove", "standby", "roll-back")
+"""How the roll is meant to go: the old version is removed, stands by, or is returned to if the first run fails."""
+_ONE_WATCH = ("kubernetes/stale-watch", "kubernetes/dropped-watch", "kubernetes/gone-watch")
+_SHARED = ("pause/", "kill/", "zones/")
+_ENDING = ("process/", "death/", "zones/")
+_LASTING = ("kubernetes/expired-token", "aws/expired-token")
+"""Credentials that are refused again after they were renewed are for a human to renew."""
+_WORK = ("evict", "node", "lease", "record")
+"""What a drain asks of the API server: evictions, patches of nodes, its Lease, the pool's record."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """From the `after`-th request `on` that matches, for `count` of them; `seconds` where the kind lasts."""
+
+    kind: str
+    on: str
+    after: int
+    count: int = 1
+    seconds: float = 0.0
+
+    @property
+    def place(self) -> str:
+        """The server whose requests pull the trigger."""
+        return "aws" if self.kind.startswith("aws/") else "kubernetes"
+
+    def __str__(self) -> str:
+        lasting = f" for {self.seconds:g} s" if self.seconds else ""
+        times = f", {self.count} times" if self.count > 1 else ""
+        return f"{self.kind}{lasting} from {self.on} #{self.after}{times}"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One roll's fate. `skews` are the seconds by which the clocks of the first and the second run are wrong."""
+
+    seed: int
+    shape: str
+    faults: tuple[Fault, ...]
+    skews: tuple[float, float] = field(default=(0.0, 0.0))
+
+    @property
+    def passing(self) -> bool:
+        """Whether a run that meets all this has to reach its end without help: no fault ends it or outlasts it."""
+        return not any(fault.kind.startswith(_ENDING) or fault.kind in _LASTING for fault in self.faults)
+
+    @property
+    def alone(self) -> bool:
+        """Whether its faults would hit every other roll in the same sandbox too."""
+        return any(fault.kind.startswith(_SHARED) for fault in self.faults)
+
+    def __str__(self) -> str:
+        skewed = f"; clocks wrong by {self.skews[0]:g} and {self.skews[1]:g} s" if any(self.skews) else ""
+        return f"{self.shape}: {'; '.join(map(str, self.faults))}{skewed}"
+
+
+def draw(seed: int) -> Schedule:
+    """Each kind leads in turn, so that as many seeds as there are kinds meet them all; up to three others join it."""
+    dice = random.Random(seed)
+    lead = KINDS[seed % len(KINDS)]
+    others = [kind for kind in KINDS if kind != lead and not kind.startswith(_SHARED)]
+    kinds = [lead, *dice.sample(others, dice.randint(0, 3))]
+    skews = (
+        (dice.choice((-3600.0, -20.0, 20.0, 3600.0)), dice.choice((-600.0, 0.0, 600.0))) if seed % 3 == 0 else (0, 0)
+    )
+    return Schedule(seed, dice.choice(SHAPES), tuple(_fault(kind, dice) for kind in kinds), skews)
+
+
+def _fault(kind: str, dice: random.Random) -> Fault:
+    hit, _, how = kind.partition("/")
+    if hit == "zones":
+        return Fault(kind, "any", 1, 1, round(dice.uniform(3, 8), 1))
+    if hit == "aws":
+        count, seconds = _extent(how, dice)
+        return Fault(kind, dice.choice(("any", "write")), dice.randint(1, 8), min(count, 3), seconds)
+    if hit == "kubernetes":
+        count, seconds = _extent(how, dice)
+        on = "watch" if kind in _ONE_WATCH else dice.choice(("any", *_WORK))
+        return Fault(kind, on, dice.randint(1, 60 if on == "any" else 6), count, seconds)
+    most = 4 if hit == "pause" else 6  # an API server that is away for longer costs the Lease
+    return Fault(kind, dice.choice(_WORK), dice.randint(1, 6), 1, round(dice.uniform(2, most), 1))
+
+
+def _extent(how: str, dice: random.Random) -> tuple[int, float]:
+    """How many requests are hit, and for how long each."""
+    if how == "latency":
+        return dice.randint(5, 30), round(dice.uniform(0.2, 2.0), 1)
+    if how == "half-open":
+        return 1, round(dice.uniform(3, 8), 1)
+    if how == "stale-watch":
+        return dice.randint(5, 20), round(dice.uniform(0.5, 4.0), 1)
+    if how == "dropped-watch":
+        return dice.randint(5, 20), round(dice.uniform(0.0, 1.5), 1)
+    return dice.randint(1, 6), float(dice.randint(1, 2)) if how == "throttled" else 0.0

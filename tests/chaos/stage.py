@@ -1,0 +1,286 @@
+"""The sandbox that rolls are played on: pools with groups and workloads, and the faults of the world around them."""
+
+import json
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pulumi_nodepools import names
+from pulumi_nodepools.bootstrap import Bootstrap, KubeadmJoin, render
+from sandbox.aws.switches import write_switches
+from sandbox.aws.world import IMAGES, SUBNETS
+from sandbox.engine import REPOSITORY
+from sandbox.stack import REGION, ROOT_VARIABLE, Sandbox
+from tests.apiserver.drain_case import Cluster
+from tests.chaos.invariants import Death, leftovers
+from tests.chaos.proxy import Upstream
+from tests.chaos.schedule import Fault
+
+CLUSTER = "prod"
+SIZE = 3
+OLD, NEW = "v1", "v2"
+TIMES = {"gate": 40.0, "cutover": 60.0, "drain": 60.0}
+"""Deadlines in seconds. A cutover drains too, if a version stands by."""
+_NODE_TIMEOUT = 40.0
+_NODES = "/api/v1/nodes"
+_WORKLOADS: dict[str, tuple[int, dict[str, Any] | None]] = {
+    "web": (3, {"maxUnavailable": 1}),
+    "api": (2, {"minAvailable": 1}),
+    "plain": (2, None),
+}
+"""Replicas and budget of each workload; every one has a Service."""
+
+
+class Stage:
+    """One sandbox for all rolls. Everything here speaks to the servers directly, past every proxy."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.cluster = Cluster(sandbox.control_plane)
+        self.autoscaling, self.ec2 = (_client(sandbox, name) for name in ("autoscaling", "ec2"))
+        self.account = str(_client(sandbox, "sts").get_caller_identity()["Account"])
+
+    def upstreams(self) -> tuple[Upstream, Upstream]:
+        """The API server as its administrator, and AWS."""
+        folder = self.sandbox.root / "control-plane" / "pki"
+        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+        context.load_cert_chain(folder / "admin.crt", folder / "admin.key")
+        api, aws = urlsplit(self.sandbox.control_plane.endpoint), urlsplit(self.sandbox.aws_endpoint)
+        return (
+            Upstream("kubernetes", str(api.hostname), int(api.port or 0), context),
+            Upstream("aws", str(aws.hostname), int(aws.port or 0)),
+        )
+
+    def fill_zones(self, zones: list[str]) -> None:
+        """From now on no instance can be started in these."""
+        write_switches(self.sandbox.root / "aws", {"zoneWithoutCapacity": zones})
+
+    def pause(self, part: str, seconds: float) -> None:
+        """Stop a part of the control plane in its tracks, and let it go on later."""
+        pid = self.sandbox.processes.pid(part)
+        if pid is not None:
+            os.kill(pid, signal.SIGSTOP)
+            _later(seconds, lambda: os.kill(pid, signal.SIGCONT))
+
+    def kill(self, part: str, seconds: float) -> None:
+        """End a part of the control plane at once; it is started again later."""
+        pid = self.sandbox.processes.pid(part)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            _later(seconds, lambda: self.sandbox.processes.start_again(part))
+
+
+class Pool:
+    """A pool with an old version that serves and a new one that has been created beside it."""
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self.stage, self.name = stage, name
+        self.namespace = stage.cluster.namespace()
+        self.deaths: list[Death] = []
+
+    def begin(self) -> None:
+        """Return when the old version runs the workloads; the new one is just starting."""
+        cluster = self.stage.cluster
+        self.create(OLD)
+        cluster.wait(lambda: self.ready(OLD) == SIZE, seconds=90, what=f"{SIZE} nodes of {self.name}")
+        self._serve(OLD)
+        for app, (replicas, budget) in _WORKLOADS.items():
+            cluster.deployment(self.namespace, app, replicas, nodeSelector={names.POOL_LABEL: self.name})
+            service = {"metadata": {"name": app}, "spec": {"selector": {"app": app}, "ports": [{"port": 80}]}}
+            cluster.request("POST", f"/api/v1/namespaces/{self.namespace}/services", service)
+            if budget:
+                cluster.budget(self.namespace, app, **budget)
+        cluster.wait(self._quiet, seconds=90, what=f"the workloads of {self.name}")
+
+    def create(self, version: str) -> None:
+        """The version's template and group, as the engine creates them; nodes come by themselves."""
+        name = names.group_name(CLUSTER, self.name, version)
+        data = {"ImageId": next(iter(IMAGES)), "InstanceType": "m5.2xlarge", "UserData": self._user_data(version, name)}
+        self.stage.ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+        self.stage.autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            MinSize=1,
+            MaxSize=6,
+            DesiredCapacity=SIZE,
+            LaunchTemplate={"LaunchTemplateName": name, "Version": "1"},
+            VPCZoneIdentifier=",".join(SUBNETS),
+            LifecycleHookSpecificationList=[
+                {
+                    "LifecycleHookName": names.LAUNCH_HOOK,
+                    "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+                    "DefaultResult": "ABANDON",
+                }
+            ],
+        )
+
+    def delete(self, version: str) -> None:
+        """As the engine does once the version's hook is gone; returns when its nodes are."""
+        name = names.group_name(CLUSTER, self.name, version)
+        self.stage.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+        self.stage.cluster.wait(lambda: not self.nodes(version), what=f"the end of the nodes of {self.name} {version}")
+
+    def end(self) -> None:
+        """Leave nothing that would cost the next roll time."""
+        request, kept = self.stage.cluster.request, (200, 202, 404)
+        request("DELETE", f"/api/v1/namespaces/{self.namespace}", expect=kept)
+        for version in self.groups():
+            self.delete(version)
+        for path in (self._record_path, self._lease_path):
+            request("DELETE", path, expect=kept)
+
+    def _user_data(self, version: str, group: str) -> str:
+        text = render(
+            "el7",
+            Bootstrap(
+                cluster=CLUSTER,
+                endpoint=self.stage.sandbox.control_plane.endpoint,
+                certificate_authority="Q0E=",
+                join=KubeadmJoin("/nodepools/prod/join-token", ("sha256:" + "a1" * 32,)),
+                region=REGION,
+                pool=self.name,
+                version=version,
+                group=group,
+            ),
+        )
+        return b64encode(text.encode()).decode()
+
+    def _serve(self, version: str) -> None:
+        """What an earlier cutover has left."""
+        body = {"schema": 1, "pool": self.name, "serving": version, "phase": "serving"}
+        body["servingGroups"] = [names.group_name(CLUSTER, self.name, version)]
+        metadata = {"name": names.record_name(self.name), "labels": {names.POOL_LABEL: self.name}}
+        path = f"/api/v1/namespaces/{names.RECORD_NAMESPACE}/configmaps"
+        self.stage.cluster.request("POST", path, {"metadata": metadata, "data": {"record.json": json.dumps(body)}})
+
+    @property
+    def _record_path(self) -> str:
+        return f"/api/v1/namespaces/{names.RECORD_NAMESPACE}/configmaps/{names.record_name(self.name)}"
+
+    @property
+    def _lease_path(self) -> str:
+        namespace = f"/apis/coordination.k8s.io/v1/namespaces/{names.RECORD_NAMESPACE}"
+        return f"{namespace}/leases/{names.record_name(self.name)}"
+
+    def props(self, active: str, other: str, *, stands_by: bool) -> dict[str, Any]:
+        """Of gate, cutover and drain hook, for a switch to `active`; the other version goes, or stands by."""
+        settings = {"batchSize": "50%", "timeout": _NODE_TIMEOUT, "totalTimeout": TIMES["drain"], "batchSoak": 0.0}
+        settings["nlbSettle"] = 0.0
+        uid = self.stage.cluster.client.cluster_uid
+        place = {"schemaVersion": 1, "cluster": CLUSTER, "clusterUid": uid, "account": self.stage.account}
+        place |= {"region": REGION, "access": {"kind": "kubeconfig"}, "pool": self.name, "drain": settings}
+        serving = place | {"active": active, "groups": self._refs(active)}
+        others = [{"version": other, "state": "standby", "groups": self._refs(other)}] if stands_by else []
+        gate = serving | {"timeout": TIMES["gate"], "consecutive": 1, "interval": 0.5}
+        gate["limits"] = {ref["name"]: [1, 6] for ref in self._refs(active)}
+        return {
+            "gate": gate,
+            "cutover": serving | {"proved": active, "generation": 2, "others": others},
+            "drain": None if stands_by else place | {"version": other, "groups": self._refs(other)},
+        }
+
+    def _refs(self, version: str) -> list[dict[str, str]]:
+        group = self.groups()[version]
+        return [{"name": group["AutoScalingGroupName"], "arn": group["AutoScalingGroupARN"]}]
+
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """The pool's groups by version."""
+        wanted = {names.group_name(CLUSTER, self.name, version): version for version in (OLD, NEW)}
+        found = self.stage.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(wanted))
+        return {wanted[group["AutoScalingGroupName"]]: group for group in found["AutoScalingGroups"]}
+
+    def nodes(self, version: str) -> list[dict[str, Any]]:
+        selector = f"{names.POOL_LABEL}%3D{self.name},{names.VERSION_LABEL}%3D{version}"
+        items: list[dict[str, Any]] = self.stage.cluster.request("GET", f"{_NODES}?labelSelector={selector}")["items"]
+        return items
+
+    def ready(self, version: str) -> int:
+        return sum(_is_ready(node) for node in self.nodes(version))
+
+    def settled(self) -> bool:
+        """Whether each group has the nodes that it wants and all workloads are back."""
+        whole = all(self.ready(version) == group["DesiredCapacity"] for version, group in self._unfrozen())
+        return whole and self._quiet()
+
+    def _unfrozen(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        return ((version, group) for version, group in self.groups().items() if not group["SuspendedProcesses"])
+
+    def _quiet(self) -> bool:
+        ready = sum(replicas for replicas, _ in _WORKLOADS.values())
+        pods = self.stage.cluster.pods(self.namespace)
+        return len(pods) == ready == len(self.stage.cluster.ready(self.namespace))
+
+    def pods_on(self, version: str) -> list[str]:
+        """Pods that run, or still end, on the version's nodes."""
+        there = {node["metadata"]["name"] for node in self.nodes(version)}
+        pods = self.stage.cluster.pods(self.namespace)
+        return [pod["metadata"]["name"] for pod in pods if pod["spec"].get("nodeName") in there]
+
+    def strike(self, version: str) -> None:
+        """A machine dies with all that runs on it: its Node goes, and its pods, as the pod collector would see to."""
+        node = min(self.nodes(version), key=lambda one: str(one["metadata"]["name"]), default=None)
+        if node is None:
+            return
+        name, cluster = node["metadata"]["name"], self.stage.cluster
+        lost = [pod for pod in cluster.pods(self.namespace) if pod["spec"].get("nodeName") == name]
+        apps = {pod["metadata"]["labels"]["app"] for pod in lost}
+        self.deaths.append(Death(name, time.time(), frozenset(f"{self.namespace}/{app}" for app in apps)))
+        self.stage.ec2.terminate_instances(InstanceIds=[node["spec"]["providerID"].rpartition("/")[2]])
+        for pod in lost:
+            path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}?gracePeriodSeconds=0"
+            cluster.request("DELETE", path, expect=(200, 202, 404))
+
+    def act(self, fault: Fault) -> None:
+        """Let a fault of the world happen."""
+        hit, _, what = fault.kind.partition("/")
+        if hit == "pause":
+            self.stage.pause(what, fault.seconds)
+        elif hit == "kill":
+            self.stage.kill(what, fault.seconds)
+        elif hit == "death":
+            self.strike(OLD if what == "old" else NEW)
+        elif hit == "zones":
+            _later(fault.seconds, lambda: self.stage.fill_zones([]))
+
+    def leftovers(self, serving: str) -> list[str]:
+        """What is not as it should be now that the roll is over."""
+        request = self.stage.cluster.request
+        record = json.loads(request("GET", self._record_path)["data"]["record.json"])
+        holder = request("GET", self._lease_path)["spec"].get("holderIdentity") or ""
+        return leftovers(
+            self.name, serving, nodes=self.nodes(serving), groups=self.groups(), record=record, holder=holder
+        )
+
+
+@contextmanager
+def running_stage(folder: Path | None = None) -> Iterator[Stage]:
+    """A sandbox of its own, with an audit log."""
+    root = folder or Path(os.environ.get(ROOT_VARIABLE) or REPOSITORY / ".sandbox") / "chaos"
+    with Sandbox(root=root, python=Path(sys.executable), audit=True) as sandbox:
+        yield Stage(sandbox)
+
+
+def _client(sandbox: Sandbox, service: str) -> Any:
+    import boto3
+
+    keys = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
+    return boto3.client(service, endpoint_url=sandbox.aws_endpoint, region_name=REGION, **keys)
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+def _later(seconds: float, act: Any) -> None:
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()

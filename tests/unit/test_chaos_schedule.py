@@ -1,0 +1,28 @@
+"""Schedules of faults: the same for the same seed, and every kind has its turn."""
+
+from tests.chaos.schedule import KINDS, SHAPES, draw
+
+
+def test_a_seed_means_the_same_schedule_for_ever() -> None:
+    assert [draw(seed) for seed in range(50)] == [draw(seed) for seed in range(50)]
+    assert len({str(draw(seed)) for seed in range(50)}) == 50
+
+
+def test_as_many_seeds_as_there_are_kinds_meet_every_kind_and_every_shape() -> None:
+    drawn = [draw(seed) for seed in range(len(KINDS))]
+    assert {fault.kind for one in drawn for fault in one.faults} == {*KINDS}
+    assert {one.shape for one in drawn} == {*SHAPES}
+    assert any(any(one.skews) for one in drawn)
+
+
+def test_what_hits_the_whole_sandbox_is_played_alone() -> None:
+    for one in map(draw, range(200)):
+        shared = [fault for fault in one.faults if fault.kind.startswith(("pause/", "kill/", "zones/"))]
+        assert one.alone == bool(shared)
+        assert len(shared) <= 1
+
+
+def test_a_schedule_that_only_passes_by_holds_nothing_that_ends_a_run() -> None:
+    for one in map(draw, range(200)):
+        ends = [fault for fault in one.faults if fault.kind.startswith(("process/", "death/", "zones/"))]
+        assert not (one.passing and ends)
