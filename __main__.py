@@ -30,8 +30,13 @@ def main() -> None:
         name: surveyed(BlueGreenNodePoolArgs.from_config(cluster, name, pool)) for name, pool in config.pools.items()
     }
     # Only now, when nothing stands in the way of any pool: what is registered is created at once.
-    force = any(pool.drain.on_timeout == "force" for pool in config.pools.values())
-    drainer = DrainerAccess("nodepools-drainer", cluster, force=force)
+    drains = [pool.drain for pool in config.pools.values()]
+    drainer = DrainerAccess(
+        "nodepools-drainer",
+        cluster,
+        force=any(drain.on_timeout == "force" for drain in drains),
+        surge=any(drain.single_replicas == "surge" for drain in drains),
+    )
     validators = {
         name: StartupValidator(f"{name}-startup", name, wanted[name].versions, pool.startup_validator.image)
         for name, pool in config.pools.items()

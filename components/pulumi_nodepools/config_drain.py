@@ -83,6 +83,10 @@ class DrainConfig(Model):
     unbudgeted: Literal["paced", "all"] = Field(
         default="paced", description="workloads without a budget: at most 25 % of each at a time, or all at once"
     )
+    single_replicas: Literal["evict", "surge"] = Field(
+        default="evict",
+        description="the only pod of a Deployment: evicted, or replaced by a rollout before it goes",
+    )
     empty_dir: Literal["allow", "block"] = Field(
         default="allow", description="whether pods with local data may be evicted"
     )

@@ -40,6 +40,8 @@ CLUSTER_RULES = (
 )
 FORCE_RULE = _rule("", "pods", ("delete",))
 """Only where a pool says `onTimeout: force`."""
+SURGE_RULE = _rule("apps", "deployments", ("patch",))
+"""Only where a pool says `singleReplicas: surge`."""
 RECORD_RULES = (_rule("coordination.k8s.io", "leases", _KEEP), _rule("", "configmaps", _KEEP))
 """Only in the namespace of the pool records."""
 
@@ -51,10 +53,16 @@ class DrainerAccess(pulumi.ComponentResource):
     """What groups depend on, so that a drain keeps its rights to the end."""
 
     def __init__(
-        self, name: str, cluster: ClusterArgs, opts: pulumi.ResourceOptions | None = None, *, force: bool = False
+        self,
+        name: str,
+        cluster: ClusterArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        force: bool = False,
+        surge: bool = False,
     ) -> None:
         super().__init__(TOKEN, name, {"cluster": cluster.name}, opts)
-        rules = [*CLUSTER_RULES, FORCE_RULE] if force else list(CLUSTER_RULES)
+        rules = [*CLUSTER_RULES, *([FORCE_RULE] if force else []), *([SURGE_RULE] if surge else [])]
         children = pulumi.ResourceOptions(parent=self, provider=provider_of(name, cluster, self))
         subject = rbac.SubjectArgs(kind="ServiceAccount", name=NAME, namespace=names.RECORD_NAMESPACE)
         everywhere = ObjectMetaArgs(name=NAME)

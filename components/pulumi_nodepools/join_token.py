@@ -65,7 +65,9 @@ def check(session: Session, client: Client, join: KubeadmJoin) -> Finding | None
 
 def judge(token_id: str, token_secret: str, place: str, secret: Mapping[str, Any], now: datetime) -> Finding | None:
     """The same for a token whose Secret was read; pure."""
-    data = {name: base64.b64decode(value).decode("utf-8", "replace") for name, value in secret.get("data", {}).items()}
+    data = {
+        name: base64.b64decode(value).decode("utf-8", "replace") for name, value in (secret.get("data") or {}).items()
+    }
     what = f"the join token {token_id} of {place}"
     if data.get("token-secret") != token_secret:
         return Finding(f"{what} has another secret part in the cluster: {_RENEW}", stops=True)

@@ -26,6 +26,8 @@ CANARY_TAINT = "nodepools.dev/canary"
 CANARY_SUFFIX = "-canary"
 DRAIN_ANNOTATION = "nodepools.dev/drain"
 """On a pod, what its owner wishes: `wait-completed` or `skip`."""
+SURGE_ANNOTATION = "nodepools.dev/replaces"
+"""In the pod template of a Deployment that a drain asked for a rollout: the UID of the pod that is to be replaced."""
 
 SOAK_LABEL = "nodepools.dev/soak"
 """On a pod of a soak: `canary`, or `baseline` for the same job on the old nodes."""

@@ -67,19 +67,20 @@ class UpdatePlan:
     """Everything in a preview that concerns node pools, and the rest for those who ask by type."""
 
     steps: Sequence[Step]
+    groups: Sequence[Group]
+    active: Mapping[str, str]
+    """Pool to the version that the program makes active."""
 
-    @property
-    def groups(self) -> list[Group]:
-        return [group for step in self.steps if step.type == GROUP and (group := _group(step))]
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> "UpdatePlan":
+        """What the steps say of node pools."""
+        groups = [group for step in steps if step.type == GROUP and (group := _group(step))]
+        inputs = [step.new.get("inputs") or {} for step in steps if step.type == BLUE_GREEN]
+        active = {str(one["pool"]): str(one["active"]) for one in inputs if "pool" in one and "active" in one}
+        return cls(steps, groups, active)
 
     def of_type(self, kind: str) -> list[Step]:
         return [step for step in self.steps if step.type == kind]
-
-    @property
-    def active(self) -> dict[str, str]:
-        """Pool to the version that the program makes active."""
-        inputs = [step.new.get("inputs") or {} for step in self.of_type(BLUE_GREEN)]
-        return {str(one["pool"]): str(one["active"]) for one in inputs if "pool" in one and "active" in one}
 
 
 def read(path: Path) -> UpdatePlan:
@@ -87,14 +88,17 @@ def read(path: Path) -> UpdatePlan:
     try:
         document = json.loads(path.read_text())
         steps, summary = document.get("steps") or [], document.get("changeSummary") or {}
-        found = [_step(step) for step in steps if step.get("op") in _FATES]
-    except (OSError, UnicodeDecodeError, ValueError, AttributeError, KeyError, TypeError) as error:
+        plan = UpdatePlan.of([_step(step) for step in steps if step.get("op") in _FATES])
+        same = sum(step["op"] == "same" for step in steps)
+        left_out = summary.get("same", 0) > same
+        message = _last_error(document)
+    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         raise ConfigError(f"{path} is not what `pulumi preview --json --show-sames` writes: {error}") from None
     if "changeSummary" not in document:
-        raise ConfigError(f"{path}: the preview did not come to its end; {_errors(document)}")
-    if summary.get("same", 0) > sum(step["op"] == "same" for step in steps):
+        raise ConfigError(f"{path}: the preview did not come to its end; {message}")
+    if left_out:
         raise ConfigError(f"{path} leaves out what stays as it is: write it with `pulumi preview --json --show-sames`")
-    return UpdatePlan(found)
+    return plan
 
 
 def _step(step: Mapping[str, Any]) -> Step:
@@ -103,7 +107,7 @@ def _step(step: Mapping[str, Any]) -> Step:
     return Step(urn, kind, _FATES[step["op"]], step.get("oldState") or {}, step.get("newState") or {})
 
 
-def _errors(document: Mapping[str, Any]) -> str:
+def _last_error(document: Mapping[str, Any]) -> str:
     messages = [str(one.get("message", "")).strip() for one in document.get("diagnostics") or []]
     return messages[-1] if messages else "run it without --json to see why"
 

@@ -36,13 +36,17 @@ def test_nothing_may_be_deleted_or_read_beyond_the_drain() -> None:
     assert not {"secrets", "pods/exec", "*"} & resources
 
 
-@pytest.mark.parametrize("force", [False, True])
-def test_deleting_pods_is_granted_only_where_a_pool_forces(force) -> None:
+@pytest.mark.parametrize(
+    ("setting", "right"),
+    [({}, []), ({"force": True}, [("pods", "delete")]), ({"surge": True}, [("deployments", "patch")])],
+)
+def test_what_only_a_setting_needs_is_granted_only_where_a_pool_has_it(setting, right) -> None:
     cluster = make_cluster(access=Access(kind="kubeconfig"))
-    recorded = run(lambda: DrainerAccess("nodepools-drainer", cluster, force=force))
+    recorded = run(lambda: DrainerAccess("nodepools-drainer", cluster, **setting))
     rules = recorded.of(":ClusterRole")[0].inputs["rules"]
-    deleting = [rule["resources"] for rule in rules if "delete" in rule["verbs"]]
-    assert deleting == ([["pods"]] if force else [])
+    assert [(one["resources"], one["verbs"]) for one in rules[len(CLUSTER_RULES) :]] == [
+        ([resource], [verb]) for resource, verb in right
+    ]
 
 
 def test_the_objects_and_the_names_that_others_bind() -> None:

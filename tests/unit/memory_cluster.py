@@ -4,10 +4,11 @@ import copy
 import json
 import threading
 
+from pulumi_nodepools.cluster.client import Response
 from pulumi_nodepools.errors import ApiError, ClusterUnreachableError
 
 LISTS = {"nodes", "pods", "configmaps", "poddisruptionbudgets"}
-LISTS |= {"replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
+LISTS |= {"deployments", "replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
 LISTS |= {"persistentvolumeclaims", "persistentvolumes", "volumeattachments"}
 
 
@@ -67,6 +68,21 @@ class MemoryCluster:
                 raise ApiError(f"{path} has been modified", status=409)
             return self._store(path, body)
 
+    def request(self, verb, path, *, body, content_type):
+        """Raw, and a merge patch is all that is asked for in this way."""
+        assert (verb, content_type) == ("PATCH", "application/merge-patch+json")
+        with self._lock:
+            self._answer()
+            if path not in self.objects:
+                return Response(404, {}, b"{}")
+            return Response(200, {}, json.dumps(self._store(path, _merged(self.objects[path], body))).encode())
+
+    def patch(self, path, body):
+        answer = self.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        if answer.status != 200:
+            raise ApiError(f"{path} not found", status=answer.status)
+        return json.loads(answer.body)
+
     def delete(self, path, body=None):
         with self._lock:
             self._answer()
@@ -95,3 +111,11 @@ class MemoryCluster:
 
 def _has(labels, name, _, value):
     return labels.get(name[:-1]) != value if name.endswith("!") else labels.get(name) == value
+
+
+def _merged(stored, patch):
+    """A merge patch, RFC 7386."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = {key: value for key, value in (stored if isinstance(stored, dict) else {}).items() if key not in patch}
+    return kept | {key: _merged((stored or {}).get(key), value) for key, value in patch.items() if value is not None}

@@ -48,6 +48,7 @@ def preflight(
     selector: options.Selector = "",
     timeout: options.Timeout = "30m",
     on_timeout: options.Late = OnTimeout.fail,
+    single_replicas: options.Singles = options.SingleReplicas.evict,
     jobs: options.RunningJobs = options.Jobs.evict,
     delete_emptydir_data: options.LocalData = False,
     force: options.Bare = False,
@@ -63,6 +64,7 @@ def preflight(
             on_timeout=on_timeout.value,
             empty_dir="allow" if delete_emptydir_data else "block",
             bare_pods="allow" if force else "block",
+            single_replicas=single_replicas.value,
             jobs=jobs.value,
             acknowledge=tuple(acknowledge or ()),
         )

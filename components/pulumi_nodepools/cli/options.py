@@ -38,6 +38,13 @@ class Unbudgeted(StrEnum):
     all = "all"
 
 
+class SingleReplicas(StrEnum):
+    """How the only pod of a Deployment goes."""
+
+    evict = "evict"
+    surge = "surge"
+
+
 _ON_TIMEOUT = "When a node's time is up: fail, skip (leave that node out, exit 2), or force (delete what is left)."
 
 Nodes = Annotated[list[str] | None, typer.Argument(help="Names of nodes.")]
@@ -52,6 +59,7 @@ ForcePodAge = Annotated[str, typer.Option(help="Force a pod under a budget only 
 ForceSiblings = Annotated[str, typer.Option(help="… and the other pods of its budgets have been ready so long.")]
 ForceInterval = Annotated[str, typer.Option(help="… and the last such pod of its node was deleted so long ago.")]
 RunningJobs = Annotated[Jobs, typer.Option(help="Running pods of Jobs: evict, or wait for them.")]
+Singles = Annotated[SingleReplicas, typer.Option(help="Single replicas: evict, or surge (have the next ready first).")]
 LocalData = Annotated[bool, typer.Option("--delete-emptydir-data", help="Evict pods with local data.")]
 Bare = Annotated[bool, typer.Option("--force", help="Evict bare pods, which nothing brings back.")]
 

@@ -109,6 +109,11 @@ def _from_kubeconfig(access: Access) -> Credentials:
         raise ClusterUnreachableError(
             f"cannot use {access.describe()}: {error}; set KUBECONFIG or access.path to a valid kubeconfig"
         ) from None
+    except Exception as error:  # noqa: BLE001 -- a file of another shape fails in the official loader in any way
+        raise ClusterUnreachableError(
+            f"cannot use {access.describe()}: it has not the shape of a kubeconfig ({type(error).__name__}); see "
+            "`kubectl config view`"
+        ) from None
     known = configuration.api_key.get("BearerToken") or configuration.api_key.get("authorization")
     # The official client logs a failed credential command and goes on as anonymous: say what happened instead.
     if configuration.host.startswith("https:") and not known and not configuration.cert_file:

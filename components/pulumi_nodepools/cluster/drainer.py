@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pulumi_nodepools.cluster import eviction
+from pulumi_nodepools.cluster import deployments, eviction, rights
 from pulumi_nodepools.cluster.announcer import Announcer
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord
@@ -34,6 +34,7 @@ from pulumi_nodepools.drain.events import (
     LeaveBalancers,
     Say,
     Stop,
+    Surge,
     Synced,
     TaintNode,
     Tick,
@@ -88,11 +89,7 @@ def drain(
     Raises DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are
     missing. It can be run again at any time: it goes on where the cluster says that it was.
     """
-    if settings.on_timeout == "force" and not client.can_i("delete", "pods"):
-        raise AccessDeniedError(
-            "`onTimeout: force` deletes pods, and these cluster credentials lack the right `delete pods`; nothing was "
-            "changed. Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack forces), or use fail"
-        )
+    rights.require_asked_for(client, settings)
     state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time(), balanced=leave is not None)
     run = _Run(client, state, before_batch, listen, stop=stop, records=records, instances=instances, leave=leave)
     return run.run()
@@ -196,7 +193,7 @@ class _Run:
         for action in actions:
             self._announcer.saw(action)
             match action:
-                case Evict() | TaintNode() | CordonNode() | LabelNode():
+                case Evict() | Surge() | TaintNode() | CordonNode() | LabelNode():
                     self._write(action)
                 case AskGuard():
                     self._guard()
@@ -209,11 +206,13 @@ class _Run:
                 case Finish(outcome, message):
                     self._note(DrainEvent(outcome, "", message))
 
-    def _write(self, action: Evict | TaintNode | CordonNode | LabelNode) -> None:
+    def _write(self, action: Evict | Surge | TaintNode | CordonNode | LabelNode) -> None:
         nodes = self._state.world.nodes
         match action:
             case Evict():
                 self._send(eviction.evict, self._client, action)
+            case Surge():
+                self._send(deployments.surge, self._client, action)
             case TaintNode(name):
                 self._send(eviction.taint, self._client, nodes[name], self._state.nodes.owner)
             case CordonNode(name):

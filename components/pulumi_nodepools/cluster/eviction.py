@@ -40,10 +40,11 @@ def evict(client: Client, action: Evict) -> Answered:
         return Answered(action.uid, 0, message=str(error))
     except AccessDeniedError as error:
         return Answered(action.uid, 401, message=str(error))
-    return _answered(action.uid, answer)
+    return answered(action.uid, answer)
 
 
-def _answered(uid: str, answer: Response) -> Answered:
+def answered(uid: str, answer: Response) -> Answered:
+    """What the server answered about a pod, with the causes and the patience that it asks for."""
     if answer.status < 300:
         return Answered(uid, answer.status)
     status = read_status(answer.body)

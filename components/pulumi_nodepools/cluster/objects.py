@@ -364,7 +364,13 @@ def controller_view(raw: RawController, kind: str) -> ControllerView:
     """The view of a controller. A DaemonSet wants no number of pods: it is known only to tell its pods from orphans."""
     meta = raw.metadata
     desired = 0 if kind == "DaemonSet" else 1 if raw.spec.replicas is None else raw.spec.replicas
-    made_by = next((f"{o.kind} {o.name}" for o in meta.owner_references or () if o.controller), "")
+    maker = next((o for o in meta.owner_references or () if o.controller), None)
     return ControllerView(
-        kind=kind, namespace=meta.namespace, name=meta.name, uid=meta.uid, desired=desired, made_by=made_by
+        kind=kind,
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        desired=desired,
+        made_by=f"{maker.kind} {maker.name}" if maker else "",
+        maker=maker.uid if maker else "",
     )

@@ -22,7 +22,7 @@ def run(
     client: Client, matches: Callable[[NodeView], bool], settings: DrainSettings, pools: Sequence[str]
 ) -> tuple[WorldView, list[Finding]]:
     """What was seen, and everything found about the nodes for which `matches` says yes, worst first. Only reads."""
-    lacking = [_right(right) for right in rights.missing(client, force=settings.on_timeout == "force")]
+    lacking = [_right(right) for right in rights.missing(client, settings)]
     held = [finding for pool in pools for finding in _held(client, pool)]
     view = look(client)
     return view, judge(view, matches, settings, (*lacking, *held))

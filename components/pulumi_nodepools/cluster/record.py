@@ -8,8 +8,10 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
+
+import msgspec
 
 from pulumi_nodepools.cluster import lease
 from pulumi_nodepools.cluster.asking import patiently
@@ -90,39 +92,26 @@ class Record:
 
     @classmethod
     def from_json(cls, pool: str, text: str) -> "Record":
-        """Read back what any release wrote; ConfigError if it is newer than this one can act on."""
-        raw = json.loads(text)
-        if raw.get("schema", 0) > SCHEMA:
+        """Read back what any release wrote; ConfigError if this one cannot act on it."""
+        place = f"the record of pool {pool} ({RECORD_NAMESPACE}/{record_name(pool)})"
+        try:
+            raw = msgspec.json.decode(text, type=dict[str, Any])
+            if (schema := raw.get("schema") or 0) > SCHEMA:
+                raise ConfigError(
+                    f"{place} has schema {schema}, this release reads up to {SCHEMA}: upgrade pulumi-nodepools"
+                )
+            known = {ours: raw[theirs] for theirs, ours in _KEYS.items() if theirs in raw}
+            extra = {key: value for key, value in raw.items() if key not in _KEYS}
+            return msgspec.convert({**known, "pool": pool, "extra": extra}, cls)
+        except (msgspec.DecodeError, TypeError) as error:
             raise ConfigError(
-                f"the record of pool {pool} ({RECORD_NAMESPACE}/{record_name(pool)}) has schema {raw['schema']}, this "
-                f"release reads up to {SCHEMA}: upgrade pulumi-nodepools"
-            )
-        known = {
-            "schema",
-            "pool",
-            "serving",
-            "servingGroups",
-            "pending",
-            "replica",
-            "states",
-            "phase",
-            "frozen",
-            "evidence",
-            "request",
-        }
-        return cls(
-            pool=pool,
-            serving=raw.get("serving"),
-            serving_groups=tuple(raw.get("servingGroups", ())),
-            pending=raw.get("pending", ""),
-            replica=raw.get("replica", {}),
-            states=raw.get("states", {}),
-            phase=raw.get("phase", ""),
-            frozen={name: _frozen(was) for name, was in raw.get("frozen", {}).items()},
-            evidence=raw.get("evidence", {}),
-            request=Request(**raw["request"]) if raw.get("request") else None,
-            extra={key: value for key, value in raw.items() if key not in known},
-        )
+                f"{place} cannot be read: {error}. It was changed by hand: put back what it was (docs/runbook.md says "
+                "what it holds); nothing was done"
+            ) from None
+
+
+_KEYS = {"servingGroups" if one.name == "serving_groups" else one.name: one.name for one in fields(Record)}
+del _KEYS["extra"]
 
 
 class PoolRecord:
@@ -211,14 +200,3 @@ def all_records(client: Client) -> list[Record]:
         if (text := (item.get("data") or {}).get(_KEY))
     ]
     return sorted(records, key=lambda record: record.pool)
-
-
-def _frozen(raw: Mapping[str, Any]) -> Frozen:
-    return Frozen(
-        arn=raw.get("arn", ""),
-        version=raw.get("version", ""),
-        min=int(raw["min"]),
-        max=int(raw["max"]),
-        desired=int(raw["desired"]),
-        suspended=tuple(raw.get("suspended", ())),
-    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import AccessDeniedError
 from pulumi_nodepools.names import RECORD_NAMESPACE
 
@@ -38,6 +39,7 @@ def _rights() -> tuple[Right, ...]:
             ("apps", "replicasets"),
             ("apps", "statefulsets"),
             ("apps", "daemonsets"),
+            ("apps", "deployments"),
             ("", "replicationcontrollers"),
             ("", "persistentvolumeclaims"),
             ("", "persistentvolumes"),
@@ -58,11 +60,33 @@ RIGHTS = _rights()
 
 FORCE = Right("delete", "pods")
 """Only for `onTimeout: force`."""
+SURGE = Right("patch", "deployments", "apps")
+"""Only for `singleReplicas: surge`."""
 
 
-def missing(client: Client, *, force: bool = False) -> list[Right]:
-    """Those that these credentials lack."""
-    wanted = (*RIGHTS, FORCE) if force else RIGHTS
+def asked_for(settings: DrainSettings) -> dict[str, Right]:
+    """The rights that only some settings need, by the setting."""
+    known = {
+        "onTimeout: force": FORCE if settings.on_timeout == "force" else None,
+        "singleReplicas: surge": SURGE if settings.single_replicas == "surge" else None,
+    }
+    return {setting: right for setting, right in known.items() if right}
+
+
+def require_asked_for(client: Client, settings: DrainSettings) -> None:
+    """AccessDeniedError if one of those is missing."""
+    for setting, right in asked_for(settings).items():
+        if not _may(client, right):
+            raise AccessDeniedError(
+                f"`{setting}` needs the right `{right}`, and these cluster credentials lack it; nothing was changed. "
+                "Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack says so), or leave that "
+                "setting at its default"
+            )
+
+
+def missing(client: Client, settings: DrainSettings | None = None) -> list[Right]:
+    """Those that these credentials lack, for a drain with these settings."""
+    wanted = (*RIGHTS, *asked_for(settings).values()) if settings else RIGHTS
     with ThreadPoolExecutor(max_workers=6) as pool:
         allowed = list(pool.map(lambda right: _may(client, right), wanted))
     return [right for right, may in zip(wanted, allowed, strict=True) if not may]

@@ -9,10 +9,10 @@ from pulumi_nodepools.drain.model import WorldView
 
 
 def look(client: Client) -> WorldView:
-    """Nodes, pods, budgets, controllers, claims and volumes as they are now."""
+    """Nodes, pods, budgets, controllers, claims, volumes and Deployments as they are now."""
     found: dict[str, list[Any]] = defaultdict(list)
     for resource in RESOURCES:
         for page in client.list_raw(resource.path):
             found[resource.kind].extend(resource.view(item) for item in listed(page))
-    kinds = ("nodes", "pods", "budgets", "controllers", "claims", "volumes")
+    kinds = ("nodes", "pods", "budgets", "controllers", "claims", "volumes", "deployments")
     return WorldView(*(found[kind] for kind in kinds))

@@ -5,9 +5,12 @@ import msgspec
 from pulumi_nodepools.cluster.objects import Meta, NodeSelector, Raw, terms
 from pulumi_nodepools.drain.model import AttachmentView, ClaimView, VolumeView
 
+_ON_MANY_NODES = frozenset({"ReadWriteMany", "ReadOnlyMany"})
+
 
 class ClaimSpec(Raw):
     volume_name: str = ""
+    access_modes: list[str] | None = None
 
 
 class RawClaim(Raw):
@@ -54,7 +57,15 @@ class RawAttachment(Raw):
 def claim_view(raw: RawClaim) -> ClaimView:
     """The view of a PersistentVolumeClaim."""
     meta = raw.metadata
-    return ClaimView(namespace=meta.namespace, name=meta.name, uid=meta.uid, volume=raw.spec.volume_name)
+    shared = not _ON_MANY_NODES.isdisjoint(raw.spec.access_modes or ())
+    one_pods = any(owner.kind == "Pod" for owner in meta.owner_references or ())
+    return ClaimView(
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        volume=raw.spec.volume_name,
+        one_node=not (shared or one_pods),  # one that is made for a pod alone is made anew for the next
+    )
 
 
 def volume_view(raw: RawVolume) -> VolumeView:

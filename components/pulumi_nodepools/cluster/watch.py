@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pulumi_nodepools.cluster import objects, volumes
+from pulumi_nodepools.cluster import deployments, objects, volumes
 from pulumi_nodepools.cluster.client import Client, read_status
 from pulumi_nodepools.drain.events import Event, Gone, Kind, Relisted, Seen, WatchBack, WatchLost
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, NodePoolsError
@@ -85,6 +85,12 @@ RESOURCES = (
     _controllers("DaemonSet", "/apis/apps/v1/daemonsets"),
     _controllers("StatefulSet", "/apis/apps/v1/statefulsets"),
     _controllers("ReplicationController", "/api/v1/replicationcontrollers"),
+    Resource(
+        "deployments",
+        "/apis/apps/v1/deployments",
+        "deployments",
+        _decoder(deployments.RawDeployment, deployments.deployment_view),
+    ),
     Resource(
         "persistentvolumeclaims",
         "/api/v1/persistentvolumeclaims",

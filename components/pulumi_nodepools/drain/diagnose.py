@@ -119,7 +119,7 @@ def _returns(case: Case) -> Diagnosis:
 def _denied(case: Case) -> Diagnosis:
     return case.say(
         "webhook-denied",
-        f"an admission webhook or policy refused the eviction {_failures(case)} times: {_text(case)}",
+        f"an admission webhook or policy refused to move it {_failures(case)} times: {_text(case)}",
         "let that operator move the pod (it is asked again), or exempt evictions from its rule",
         refusals=_failures(case),
     )

@@ -8,20 +8,21 @@ from pulumi_nodepools.drain.model import (
     BudgetView,
     ClaimView,
     ControllerView,
+    DeploymentView,
     Diagnosis,
     NodeView,
     PodView,
     VolumeView,
 )
 
-Kind = Literal["pods", "nodes", "budgets", "controllers", "claims", "volumes", "attachments"]
+Kind = Literal["pods", "nodes", "budgets", "controllers", "deployments", "claims", "volumes", "attachments"]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """An object as it is now: new or changed."""
 
-    view: PodView | NodeView | BudgetView | ControllerView | ClaimView | VolumeView | AttachmentView
+    view: PodView | NodeView | BudgetView | ControllerView | DeploymentView | ClaimView | VolumeView | AttachmentView
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Patched:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An eviction was answered; `code` 0 means that no answer came."""
+    """An eviction or a surge was answered; `code` 0 means that no answer came."""
 
     uid: str
     code: int
@@ -189,6 +190,14 @@ class Evict:
 
 
 @dataclass(frozen=True, slots=True)
+class Surge:
+    """Ask a Deployment, as it was last seen, for a rollout that replaces this pod; asking twice asks once."""
+
+    deployment: DeploymentView
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskGuard:
     """Ask the caller whether it is safe to go on; answer with GuardPassed, or end the drain."""
 
@@ -218,4 +227,4 @@ class Finish:
     diagnoses: tuple[Diagnosis, ...] = ()
 
 
-Action = TaintNode | CordonNode | LabelNode | LeaveBalancers | Evict | AskGuard | AskInstance | Say | Finish
+Action = TaintNode | CordonNode | LabelNode | LeaveBalancers | Evict | Surge | AskGuard | AskInstance | Say | Finish

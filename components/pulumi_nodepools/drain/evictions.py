@@ -5,14 +5,16 @@ timer ran out, so the cost of an event does not grow with the number of pods. No
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
 
+from pulumi_nodepools.drain import surge
 from pulumi_nodepools.drain.answers import Meaning, meaning, retry_delay
-from pulumi_nodepools.drain.events import Answered, Evict
-from pulumi_nodepools.drain.lanes import PROBE_FIRST, Lane, Track
+from pulumi_nodepools.drain.events import Answered, Evict, Surge
+from pulumi_nodepools.drain.lanes import PROBE_FIRST, ROLLOUT, Lane, Track
 from pulumi_nodepools.drain.model import BudgetView, PodView
 from pulumi_nodepools.drain.pacing import Pacing
 from pulumi_nodepools.drain.settings import DrainSettings
@@ -46,6 +48,8 @@ class Evictions:
         self._lanes: dict[str, Lane] = {}
         self._dirty: dict[str, None] = {}
         self._pacing = Pacing(world)
+        self._surges: Counter[str] = Counter()
+        """Rollouts that were accepted, by Deployment."""
         self._timers: list[tuple[float, str]] = []
 
     def add(self, pod: PodView, now: float) -> None:
@@ -66,6 +70,7 @@ class Evictions:
         """A pod is to be deleted from now on, without asking budgets or waiting for its turn."""
         track = self._track(pod, now)
         track.forced, track.retry_at = True, 0.0
+        self._take_back(track)
         self.add(pod, now)
 
     def is_forced(self, uid: str) -> bool:
@@ -78,7 +83,7 @@ class Evictions:
         track = self.tracks.get(uid)
         if track is None or track.outcome:
             return
-        track.outcome = "evicted" if track.accepted_at is not None else "gone"
+        track.outcome = "gone" if track.accepted_at is None else "surged" if track.by_rollout else "evicted"
         self._leave(track)
         self._end_going(track)
         if track.state == "in-flight":
@@ -113,6 +118,22 @@ class Evictions:
                 if pod:
                     self._enlane(track, pod, now)
 
+    def deployment_changed(self, uid: str, undone: str, now: float) -> None:
+        """A Deployment changed: its pod may go on, or otherwise; `undone` is one that it is not to replace any more."""
+        lane = self._lanes.get(ROLLOUT + uid)
+        waiting = [*lane.pending] if lane else []
+        if undone in self.tracks:
+            self._take_back(self.tracks[undone])
+            waiting.append(undone)
+        for track, pod in self._known(waiting):
+            if track.wanted and track.state == "pending":
+                self._enlane(track, pod, now)
+
+    def _take_back(self, track: Track) -> None:
+        """What its Deployment was asked for does not count any more."""
+        if track.by_rollout and track.state == "accepted":
+            track.state, track.accepted_at = "pending", None
+
     def owner_changed(self, uid: str) -> None:
         """Pods of a controller became ready or unready: its lane may go on."""
         if "owner " + uid in self._lanes:
@@ -141,8 +162,9 @@ class Evictions:
             if budget and means == "accepted" and budget.allowed > 0:
                 # The watch will say the same; until it does, do not ask for what is spent.
                 self._world.put_budget(_with_allowed(budget, budget.allowed - 1))
+        self._surges[track.lane.removeprefix(ROLLOUT)] += track.by_rollout
         if track.outcome:  # the watch was faster than the answer
-            track.outcome = "evicted"
+            track.outcome = "surged" if track.by_rollout else "evicted"
             track.state = "gone"
         else:
             track.state = "accepted"
@@ -193,10 +215,10 @@ class Evictions:
             if budget:
                 self._world.put_budget(_with_allowed(budget, 0))
 
-    def choose(self, now: float) -> list[Evict]:
-        """The evictions to send now."""
+    def choose(self, now: float) -> list[Evict | Surge]:
+        """The evictions and surges to send now."""
         self._ring(now)
-        chosen: list[Evict] = []
+        chosen: list[Evict | Surge] = []
         if now < self.hold_until:
             return chosen
         for key in list(self._dirty):
@@ -211,13 +233,15 @@ class Evictions:
                 self._dirty[key] = None  # to the back: every lane gets its turn
         return chosen
 
-    def _send(self, track: Track, pod: PodView, lane: Lane) -> Evict:
+    def _send(self, track: Track, pod: PodView, lane: Lane) -> Evict | Surge:
         self._leave(track)
         lane.in_flight += 1
         self.in_flight += 1
         track.state = "in-flight"
         track.attempts += 1
         track.asked_at_version = lane.version
+        if track.by_rollout:
+            return Surge(self._world.deployments[track.lane.removeprefix(ROLLOUT)], pod.uid)
         track.budgets = self._world.guards(pod)
         self._pacing.leaves(track.owner, track.uid)
         track.deleted = track.forced
@@ -233,6 +257,9 @@ class Evictions:
 
     def _picks(self, key: str, lane: Lane, room: int, now: float) -> list[_Pick]:
         kind, _, uid = key.partition(" ")
+        if key.startswith(ROLLOUT):
+            made = self._world.deployments.get(uid)
+            return [pick for pick in self._known(lane.pending) if made and surge.due(made, pick[1].uid)]
         if kind == "budget":
             return self._one_of_budget(key, lane, self._world.budgets.get(uid), now)
         if kind == "many":
@@ -258,6 +285,9 @@ class Evictions:
         track = self.tracks.get(pod.uid)
         if pod.finished or pod.phase == "Pending" or (track and track.forced):
             return "free"
+        made = surge.by_rollout(self._world, self._settings, pod)
+        if made and self._surges[made.uid] < surge.LIMIT:
+            return ROLLOUT + made.uid
         guards = self._world.guards(pod)
         if len(guards) > 1:
             return "many " + pod.uid
@@ -315,7 +345,7 @@ class Evictions:
         pod = self._world.pods.get(track.uid)
         if pod is None or pod.terminating or track.outcome:
             return
-        if track.state == "accepted":
+        if track.state == "accepted" and not track.by_rollout:  # the next pod may take long to start
             track.state, track.accepted_at = "pending", None
             self._end_going(track)
         if track.state == "pending" and track.wanted:

@@ -31,6 +31,8 @@ class Case:
 
 def guarded(case: Case) -> Diagnosis:
     """What limits it."""
+    if case.track and case.track.by_rollout:
+        return _by_rollout(case)
     guards = case.world.guards(case.pod)
     if len(guards) > 1:
         return two_budgets(case)
@@ -90,6 +92,19 @@ def _paced(case: Case) -> Diagnosis:
         "find out why its replacements do not become ready, or set `unbudgeted: all`",
         **numbers,
     )
+
+
+def _by_rollout(case: Case) -> Diagnosis:
+    made = case.world.deployment(case.pod)
+    if made is None:
+        return _turn(case)
+    lead = f"Deployment {made.path} is to start its next pod before this one goes"
+    if made.moving != case.pod.uid:
+        lead += ", after the rollout that is under way"
+    nearby = (case.world.pods[uid] for uid in case.world.by_namespace.get(made.namespace, ()))
+    siblings = (pod for pod in nearby if case.world.deployment(pod) is made and pod.uid != case.pod.uid)
+    fix = f"look at `kubectl rollout status deployment/{made.name} -n {made.namespace}`, or set `singleReplicas: evict`"
+    return _by_sibling(case, siblings, lead, {}) or case.say("replacement-not-ready", lead, fix)
 
 
 def _turn(case: Case) -> Diagnosis:

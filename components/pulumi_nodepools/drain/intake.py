@@ -9,6 +9,7 @@ from pulumi_nodepools.drain.model import (
     BudgetView,
     ClaimView,
     ControllerView,
+    DeploymentView,
     NodeView,
     PodView,
     VolumeView,
@@ -30,18 +31,28 @@ def seen(state: State, event: Seen, now: float) -> None:
             _node_seen(state, node, now)
             state.capacity.seen(node, now, ours=node.name in state.nodes.tracks)
         case BudgetView() as budget:
-            changed = state.world.put_budget(budget)
-            state.evictions.budget_changed(budget.uid, now)
-            if changed:
-                _relane(state, budget.namespace, now)
+            _budget_seen(state, budget, now)
         case ControllerView() as controller:
-            old = state.world.controllers.get(controller.uid)
-            state.world.controllers[controller.uid] = controller
-            _owner_touched(state, controller.uid, now, relane=old is None or old.desired != controller.desired)
-            if old is None and controller.kind == "DaemonSet":
-                _rejudge_owned(state, controller.uid, now)
+            _controller_seen(state, controller, now)
+        case DeploymentView() as deployment:
+            _deployment_seen(state, deployment, now)
         case AttachmentView() | ClaimView() | VolumeView() as stored:
             state.world.storage.put(stored)
+
+
+def _budget_seen(state: State, budget: BudgetView, now: float) -> None:
+    changed = state.world.put_budget(budget)
+    state.evictions.budget_changed(budget.uid, now)
+    if changed:
+        _relane(state, budget.namespace, now)
+
+
+def _controller_seen(state: State, controller: ControllerView, now: float) -> None:
+    old = state.world.controllers.get(controller.uid)
+    state.world.controllers[controller.uid] = controller
+    _owner_touched(state, controller.uid, now, relane=old is None or old.desired != controller.desired)
+    if old is None and controller.kind == "DaemonSet":
+        _rejudge_owned(state, controller.uid, now)
 
 
 def _pod_seen(state: State, pod: PodView, now: float) -> None:
@@ -127,6 +138,18 @@ def _owner_touched(state: State, uid: str, now: float, *, relane: bool) -> None:
             state.evictions.add(pod, now)
 
 
+def _deployment_seen(state: State, deployment: DeploymentView, now: float) -> None:
+    old = state.world.deployments.get(deployment.uid)
+    state.world.deployments[deployment.uid] = deployment
+    undone = old.moving if old and old.moving != deployment.moving else ""
+    state.evictions.deployment_changed(deployment.uid, undone, now)
+
+
+def _deployment_gone(state: State, uid: str, now: float) -> None:
+    old = state.world.deployments.pop(uid, None)
+    state.evictions.deployment_changed(uid, old.moving if old else "", now)
+
+
 def _rejudge_owned(state: State, owner: str, now: float) -> None:
     for uid in list(state.world.by_owner.get(owner, ())):
         judge(state, state.world.pods[uid], now, fresh=False)
@@ -172,6 +195,7 @@ _GONE: dict[str, Callable[[State, str, float], None]] = {
     "nodes": _node_gone,
     "budgets": _budget_gone,
     "controllers": _controller_gone,
+    "deployments": _deployment_gone,
     "claims": lambda state, uid, _now: state.world.storage.drop_claim(uid),
     "volumes": lambda state, uid, _now: state.world.storage.drop_volume(uid),
     "attachments": lambda state, uid, _now: state.world.storage.drop_attachment(uid),
@@ -187,6 +211,7 @@ def relisted(state: State, event: Relisted, now: float) -> None:
         "nodes": world.nodes,
         "budgets": world.budgets,
         "controllers": controllers,
+        "deployments": world.deployments,
         "claims": world.storage.claims,
         "volumes": world.storage.volumes,
         "attachments": world.storage.attachments,

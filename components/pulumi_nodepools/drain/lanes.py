@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from pulumi_nodepools.drain.answers import Meaning
 
+ROLLOUT = "rollout "
+"""Lanes of pods that their Deployment replaces begin so."""
 PROBE_FIRST = 5.0
 """The first time that a budget without room is asked anyway."""
 
@@ -43,6 +45,11 @@ class Track:
     """The last request was such a deletion, not an eviction."""
     wanted: bool = True
     """False once it is not to be evicted (any more), whatever is still under way."""
+
+    @property
+    def by_rollout(self) -> bool:
+        """Whether a rollout of its Deployment moves it, and not an eviction."""
+        return self.lane.startswith(ROLLOUT)
 
 
 @dataclass(slots=True)

@@ -116,7 +116,10 @@ def _patched(state: State, event: Patched, now: float) -> None:
 def _answered(state: State, event: Answered, now: float) -> None:
     track = state.evictions.tracks[event.uid]
     state.evictions.answered(event, now)
-    state.workloads.touch(track.owner)
+    if track.by_rollout:
+        state.workloads.moved_by_rollout()
+    else:
+        state.workloads.touch(track.owner)
     if state.evictions.forbidden:
         _finish(state, Finish("denied", state.evictions.forbidden), now)
 

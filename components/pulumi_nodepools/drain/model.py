@@ -163,11 +163,35 @@ class ControllerView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     desired: int = 0
     made_by: str = ""
     """What made it and is known to people: `Deployment web`. Empty if nothing did."""
+    maker: str = ""
+    """The UID of that."""
 
     @property
     def title(self) -> str:
         """The workload as people call it, `shop/web`: the same after every rollout."""
         return f"{self.namespace}/{self.made_by.partition(' ')[2] or self.name}"
+
+
+class DeploymentView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A Deployment, as far as a rollout of it moves pods."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str = ""
+    replicas: int = 1
+    adds_first: bool = False
+    """Whether a rollout of one replica starts the new pod before the old one goes."""
+    paused: bool = False
+    settled: bool = True
+    """No rollout of it is under way."""
+    moving: str = ""
+    """The UID of the pod that a drain last asked it to replace."""
+
+    @property
+    def path(self) -> str:
+        """`namespace/name`, as messages call it."""
+        return f"{self.namespace}/{self.name}"
 
 
 class ClaimView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -177,6 +201,8 @@ class ClaimView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     name: str
     uid: str
     volume: str = ""
+    one_node: bool = True
+    """Whether pods on two nodes could not use it at once."""
 
 
 class VolumeView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -220,6 +246,7 @@ class WorldView:
     controllers: Sequence[ControllerView] = ()
     claims: Sequence[ClaimView] = ()
     volumes: Sequence[VolumeView] = ()
+    deployments: Sequence[DeploymentView] = ()
 
 
 @dataclass(frozen=True)

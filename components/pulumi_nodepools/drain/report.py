@@ -58,7 +58,8 @@ class PodReport:
     ended: float | None
     """The same when its eviction was accepted, None if it never was."""
     outcome: str
-    """evicted, forced (deleted after its node's time was up), gone (it ended by itself), or left."""
+    """evicted, surged (its Deployment had another one ready first), forced (deleted after its node's time was up), gone
+    (it ended by itself), or left."""
 
     def to_json(self) -> dict[str, Any]:
         """The entry of report.json."""

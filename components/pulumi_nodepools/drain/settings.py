@@ -20,16 +20,24 @@ _PROPS = {
     "deregistrationTimeout": "deregistration_timeout",
     "nlbSettle": "nlb_settle",
     "unbudgeted": "unbudgeted",
+    "singleReplicas": "single_replicas",
     "emptyDir": "empty_dir",
     "barePods": "bare_pods",
     "jobs": "jobs",
 }
-_LATER = {"detachTimeout": 600, "loadBalancers": "deregister", "deregistrationTimeout": 300, "nlbSettle": 120}
+_LATER = {
+    "detachTimeout": 600,
+    "loadBalancers": "deregister",
+    "deregistrationTimeout": 300,
+    "nlbSettle": 120,
+    "singleReplicas": "evict",
+}
 """Settings that the first release did not have, with their defaults."""
 _CHOICES = {
     "load_balancers": ("deregister", "label"),
     "on_timeout": ("fail", "skip", "force"),
     "unbudgeted": ("paced", "all"),
+    "single_replicas": ("evict", "surge"),
     "empty_dir": ("allow", "block"),
     "bare_pods": ("block", "allow"),
     "jobs": ("evict", "wait"),
@@ -97,6 +105,8 @@ class DrainSettings:
     nlb_settle: float = 120
     """How long Network Load Balancers may send new connections after deregistration."""
     unbudgeted: Literal["paced", "all"] = "paced"
+    single_replicas: Literal["evict", "surge"] = "evict"
+    """Whether the one pod of a Deployment is evicted, or replaced first where its strategy allows that."""
     empty_dir: Literal["allow", "block"] = "allow"
     bare_pods: Literal["block", "allow"] = "block"
     jobs: Literal["evict", "wait"] = "evict"

@@ -67,6 +67,11 @@ class Storage:
         names = (self.claims[uid].volume for uid in claims if uid)
         return [self.volumes[uid] for uid in (self._names.get(name) for name in names) if uid]
 
+    def tied(self, pod: PodView) -> str:
+        """The first of a pod's claims that pods on two nodes could not use at once; empty if there is none."""
+        uids = ((name, self._bound.get((pod.namespace, name))) for name in pod.claims)
+        return next((name for name, uid in uids if uid is None or self.claims[uid].one_node), "")
+
     def left_behind(self, node: str, staying: Iterable[PodView]) -> list[AttachmentView]:
         """What is attached to the node for pods that were moved off it.
 

@@ -28,6 +28,10 @@ class Workloads:
             self.touched[owner] = None
             self.changed(owner)
 
+    def moved_by_rollout(self) -> None:
+        """A pod goes once its Deployment has another one ready: nothing is to be waited for, but to be soaked."""
+        self.touched_in_batch = True
+
     def changed(self, owner: str) -> None:
         """Pods or the size of a controller changed."""
         if owner not in self.touched:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from pulumi_nodepools.drain.classify import meets
-from pulumi_nodepools.drain.model import BudgetView, ControllerView, NodeView, PodView, WorldView
+from pulumi_nodepools.drain.model import BudgetView, ControllerView, DeploymentView, NodeView, PodView, WorldView
 from pulumi_nodepools.drain.storage import Storage
 
 _Place = tuple[str, str, str]
@@ -18,6 +18,7 @@ class World:
         self.pods: dict[str, PodView] = {}
         self.budgets: dict[str, BudgetView] = {}
         self.controllers: dict[str, ControllerView] = {}
+        self.deployments: dict[str, DeploymentView] = {}
         self.storage = Storage()
         self.by_node: dict[str, dict[str, None]] = {}
         self.by_namespace: dict[str, dict[str, None]] = {}
@@ -38,6 +39,7 @@ class World:
         world = cls()
         world.nodes = {node.name: node for node in view.nodes}
         world.controllers = {controller.uid: controller for controller in view.controllers}
+        world.deployments = {deployment.uid: deployment for deployment in view.deployments}
         for budget in view.budgets:
             world.put_budget(budget)
         for pod in view.pods:
@@ -129,6 +131,11 @@ class World:
         controller = self.controllers.get(pod.owner.uid) if pod.owner else None
         return controller if controller and controller.desired > 0 else None
 
+    def deployment(self, pod: PodView) -> DeploymentView | None:
+        """The Deployment that a pod belongs to, if it belongs to one."""
+        controller = self.controllers.get(pod.owner.uid) if pod.owner else None
+        return self.deployments.get(controller.maker) if controller else None
+
     def workload(self, pod: PodView) -> str:
         """What people call the thing that a pod belongs to, `shop/web`; the pod itself if it belongs to nothing."""
         if pod.owner is None:
@@ -145,6 +152,7 @@ class World:
             tuple(self.controllers.values()),
             tuple(self.storage.claims.values()),
             tuple(self.storage.volumes.values()),
+            tuple(self.deployments.values()),
         )
 
 

@@ -22,7 +22,7 @@ from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import GroupRef, Place, PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
-from pulumi_nodepools.hooks.provider import plain
+from pulumi_nodepools.hooks.provider import decoded, plain
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class CutoverProps:
     replica: Mapping[str, Any]
 
     @classmethod
+    @decoded
     def read(cls, props: Mapping[str, Any]) -> "CutoverProps":
         """Decode; ConfigError if there is nothing to cut over to."""
         place = PlaceProps.read(props)

@@ -27,7 +27,7 @@ from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge,
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
-from pulumi_nodepools.hooks.provider import plain
+from pulumi_nodepools.hooks.provider import decoded, plain
 
 _NAMED = 10
 """Instances named in an error; the rest is counted."""
@@ -48,6 +48,7 @@ class GateProps:
     """The (min, max) of each group as the program has them."""
 
     @classmethod
+    @decoded
     def read(cls, props: Mapping[str, Any]) -> "GateProps":
         """Decode; ConfigError if the gate could not tell which nodes it waits for."""
         place = PlaceProps.read(props)

@@ -14,7 +14,7 @@ from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ConfigError, IdentityError
-from pulumi_nodepools.hooks.provider import plain
+from pulumi_nodepools.hooks.provider import decoded, plain
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class PlaceProps:
     """Labels that all nodes have, in place of those that this library puts on its own."""
 
     @classmethod
+    @decoded
     def read(cls, props: Mapping[str, Any]) -> "PlaceProps":
         """Decode; ConfigError names what an acting hook cannot do without."""
         raw = plain(dict(props))

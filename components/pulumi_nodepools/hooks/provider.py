@@ -4,8 +4,9 @@ Properties come back from the engine with integers as floats, `Unknown` objects 
 dependency; state written by any older release must still be readable.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import pulumi
 from pulumi.dynamic import (
@@ -19,9 +20,11 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
+from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.hooks.orphan import end_with_engine
 
 PROVIDER = "__provider"
+_Props = TypeVar("_Props")
 
 
 def plain(value: Any) -> Any:
@@ -33,6 +36,23 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def decoded(read: Callable[[Any, Mapping[str, Any]], _Props]) -> Callable[[Any, Mapping[str, Any]], _Props]:
+    """A `read` of properties whose every failure over their shape is a ConfigError: a state may have been edited."""
+
+    @functools.wraps(read)
+    def reading(cls: Any, props: Mapping[str, Any]) -> _Props:
+        try:
+            return read(cls, props)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"the recorded properties of {props.get('pool')} {props.get('version') or props.get('active')} cannot "
+                f"be read ({type(error).__name__}: {error}); nothing was done. If the state was edited put it back "
+                "(`pulumi stack export --version`), or run `pulumi up` with a program that sets them anew"
+            ) from None
+
+    return reading
 
 
 def unknown(value: Any) -> bool:

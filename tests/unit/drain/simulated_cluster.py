@@ -79,27 +79,43 @@ class Sim:
     said: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.state = State(
-            self.settings, OWNER, lambda n: n.labels.get("pool") == "old", now=self.now, wall=1_000_000.0
-        )
         for index in range(self.old):
             self._node(f"old-{index}", "old")
         self._node("new-0", "new")
         for app in self.apps:
+            for index in range(app.replicas):
+                self._create(app, f"old-{index % self.old}", ready=True)
+        self._begin()
+
+    def _begin(self):
+        """A process starts and sees everything as it is."""
+        for queue in self.told.values():
+            queue.clear()
+        self.state = State(
+            self.settings, OWNER, lambda n: n.labels.get("pool") == "old", now=self.now, wall=1_000_000.0
+        )
+        for app in self.apps:
+            self._tell_budget(app)
             if app.kind == "ReplicaSet":
                 view = ControllerView(
                     kind="ReplicaSet", namespace="ns", name=app.name, uid=app.name, desired=app.replicas
                 )
                 self.put(Seen(view))
-            for index in range(app.replicas):
-                self._create(app, f"old-{index % self.old}", ready=True)
-        for app in self.apps:
-            self._tell_budget(app)
-        for event in [event for queue in self.told.values() for event in queue]:
-            self.put(event)
-        for queue in self.told.values():
-            queue.clear()
+        for view in (*self.nodes.values(), *(pod.view for pod in self.pods.values())):
+            self.put(Seen(view))
+        while self.told["budgets"]:
+            self.put(self.told["budgets"].popleft())
         self.put(Synced())
+
+    def crash(self):
+        """The process dies and another one begins. What it was still asking for may be done or not; nobody hears."""
+        for request in self.requests:
+            if self.rng.random() < 0.5:
+                self._serve(request)
+        self.requests.clear()
+        self.answers.clear()
+        self.in_flight.clear()
+        self._begin()
 
     # -- what the machine sees and wants
     def put(self, event):

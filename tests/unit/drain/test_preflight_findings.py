@@ -7,6 +7,7 @@ from pulumi_nodepools.drain.model import (
     BudgetView,
     ClaimView,
     ControllerView,
+    DeploymentView,
     NodeView,
     Owner,
     PodView,
@@ -53,7 +54,7 @@ def found(*views, nodes=(OLD,), others=(), **settings):
     def of(kind):
         return [view for view in views if isinstance(view, kind)]
 
-    kinds = (PodView, BudgetView, ControllerView, ClaimView, VolumeView)
+    kinds = (PodView, BudgetView, ControllerView, ClaimView, VolumeView, DeploymentView)
     view = WorldView([*nodes, *of(NodeView)], *(of(kind) for kind in kinds))
     return check(view, lambda node: node.labels.get("pool") == "old", DrainSettings(**settings), WALL, others)
 
@@ -141,6 +142,31 @@ def test_settings_decide_about_bare_pods_and_local_data():
         ("info", "local-data", "workload shop/web-1-a"),
     ]
     assert facts(pod(empty_dirs=("tmp",)), empty_dir="block") == [("never", "local-data", "pod shop/web-1-a")]
+
+
+DEPLOYED = (
+    ControllerView(
+        kind="ReplicaSet", namespace="shop", name="web-1", uid="rs", desired=1, made_by="Deployment web", maker="d"
+    ),
+    DeploymentView(namespace="shop", name="web", uid="d", adds_first=True),
+)
+
+
+def test_a_single_replica_that_can_be_surged_is_told_how_and_then_no_longer_predicted():
+    stiff = budget(expected=1, needed=1, healthy=1, allowed=0, min_available="1")
+    (one,) = [one for one in found(pod(), *DEPLOYED) if one.reason == "single-replica"]
+    assert one.fix.startswith("set `singleReplicas: surge`")
+    assert ("never", "pdb-impossible", "budget shop/web") in facts(pod(), *DEPLOYED, stiff)
+    assert facts(pod(), *DEPLOYED, stiff, single_replicas="surge") == [("info", "surge", "workload shop/web")]
+
+
+def test_a_single_replica_that_no_surge_helps_is_predicted_with_the_reason():
+    (one,) = [
+        one
+        for one in found(pod(claims=("data",)), *DEPLOYED, single_replicas="surge")
+        if one.reason == "single-replica"
+    ]
+    assert one.message.endswith("no surge can help, because its claim data cannot be used on two nodes at once")
 
 
 def test_pods_of_one_workload_are_one_finding_with_their_number():

@@ -7,6 +7,7 @@ drain.placement's question, and what to do about a finding is the caller's.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from pulumi_nodepools.drain import surge
 from pulumi_nodepools.drain.acknowledge import covers
 from pulumi_nodepools.drain.classify import Verdict, classify
 from pulumi_nodepools.drain.model import NodeView, PodView, WorldView
@@ -56,9 +57,10 @@ def _found(
 ) -> Iterator[Finding]:
     # What blocks now would have to move as well once that is settled: say all of it at once.
     moving = [pod for pod, verdict in judged if verdict.action in ("evict", "block") and not pod.finished]
-    yield from budget_findings(world, moving)
+    evicted = [pod for pod in moving if not surge.by_rollout(world, settings, pod)]
+    yield from budget_findings(world, evicted)
     yield from pod_findings(world, judged, settings, wall)
-    yield from workload_findings(world, moving)
+    yield from workload_findings(world, moving, settings)
     yield from volume_findings(world, moving)
     yield from surrounding_findings(world, names)
 
