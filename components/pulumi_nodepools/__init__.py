@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin, UserPart
     from pulumi_nodepools.cluster.access import Access
     from pulumi_nodepools.config import StackConfig, load
-    from pulumi_nodepools.drain.settings import DrainSettings
+    from pulumi_nodepools.drain.settings import BatchGate, DrainSettings
     from pulumi_nodepools.drainer_access import DrainerAccess
     from pulumi_nodepools.errors import ConfigError, NodePoolsError
     from pulumi_nodepools.hooks.cutover import Cutover
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Access": "cluster.access",
+    "BatchGate": "drain.settings",
     "BlueGreenNodePool": "blue_green",
     "BlueGreenNodePoolArgs": "args",
     "ClusterArgs": "args",
@@ -76,6 +77,7 @@ _MODULES = {
 
 __all__ = [
     "Access",
+    "BatchGate",
     "BlueGreenNodePool",
     "BlueGreenNodePoolArgs",
     "ClusterArgs",

@@ -59,16 +59,40 @@ class DrainRuleConfig(Model):
         return self
 
 
+class BatchGateConfig(Model):
+    consecutive: Annotated[Count, Field(ge=1, le=100)] = Field(
+        default=1, description="good looks at the workloads in a row, after a batch and again after its soak"
+    )
+    interval: Duration = Field(
+        default=5.0, description="between two looks; what goes wrong between them counts as well"
+    )
+    command: tuple[Annotated[Text, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="your own check, run in the project's folder without a shell before the first batch and after the "
+        "soak of each: a program and its arguments, such as [./slo.sh, --last, 5m]. Anything but exit code 0 stops the "
+        "drain. Its environment has NODEPOOLS_POOL, NODEPOOLS_VERSION, NODEPOOLS_BATCH and NODEPOOLS_NODES. Put no "
+        "secret here: it is kept in the stack's state",
+    )
+    command_timeout: Duration = Field(default=300.0, description="for the command; ended then, it has failed")
+
+
 class DrainConfig(Model):
     batch_size: Annotated[str, BeforeValidator(_batch_size)] = Field(
-        default="10%", description="nodes at a time, a count or a share of the pool"
+        default="10%",
+        description="nodes at a time: a count, or a percentage of the version's nodes rounded down, at least 1 (10% of "
+        "14 nodes is 1, 25% is 3); nodes with nothing to move are not counted",
     )
     timeout: Duration = Field(default=1800.0, description="for one node, from its first eviction, pauses excluded")
     total_timeout: Duration = Field(default=21600.0, description="for the whole drain, pauses included")
     on_timeout: Literal["fail", "skip", "force"] = Field(
         default="fail", description="when a node's time is up: end, leave that node out, or delete what is left on it"
     )
-    batch_soak: Duration = Field(default=0.0, description="a pause after each batch")
+    batch_soak: Duration = Field(
+        default=0.0, description="a pause after each batch but the last, before its workloads are looked at again"
+    )
+    batch_gate: BatchGateConfig = Field(
+        default=BatchGateConfig(), description="what must hold before the next batch begins, beside the guards"
+    )
     detach_timeout: Duration = Field(default=600.0, description="for the volumes of a node, once it is empty")
     load_balancers: Literal["deregister", "label"] = Field(
         default="deregister",

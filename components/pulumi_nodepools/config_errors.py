@@ -211,6 +211,9 @@ def _total_timeout(at: Sequence[object], drain: Mapping[Any, Any]) -> Iterator[P
     for key in ("timeout", "totalTimeout", "detachTimeout", "deregistrationTimeout"):
         if drain.get(key) in ("0s", "0m", "0h"):
             yield path((*at, key)), f"{checks.shown(drain[key])} leaves no time; write it like 30m"
+    limit = _map(drain.get("batchGate")).get("commandTimeout")
+    if limit in ("0s", "0m", "0h"):
+        yield path((*at, "batchGate", "commandTimeout")), f"{checks.shown(limit)} leaves no time; write it like 5m"
 
 
 def _required_rules(

@@ -41,6 +41,10 @@ ORDER_ANNOTATION = "nodepools.dev/drain-order"
 
 LAUNCH_HOOK = "nodepools-validate"
 RECORD_NAMESPACE = "kube-system"
+DRAIN_LEASE = "nodepools.drain"
+"""Held by whoever drains in the cluster. The dot keeps it from being the record of a pool."""
+NOTE_ANNOTATION = "nodepools.dev/held-for"
+"""On a Lease: what its holder does, for those who wait."""
 DRAIN_SKIP_VARIABLE = "NODEPOOLS_DRAIN_SKIP"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?")

@@ -86,8 +86,8 @@ class Cluster:
             threading.Event().wait(0.1)
 
     def drain(self, pool, *, guard=None, listen=None, owner=None, client=None, **more):
-        """Drain the nodes of a pool; `stop`, `instances`, `leave` are the drain's own, the rest are settings."""
-        passed = {key: more.pop(key) for key in ("stop", "instances", "leave") if key in more}
+        """Drain the nodes of a pool; those that `passed` names are the drain's own, the rest are settings."""
+        passed = {key: more.pop(key) for key in ("stop", "instances", "leave", "command") if key in more}
         chosen = DrainSettings(**{"batch_size": "100%", "node_timeout": 60, "total_timeout": 90} | more)
         with self.requests.forcing() if chosen.on_timeout == "force" else nullcontext():
             return drain(

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from pulumi_nodepools import names
 from tests.e2e.conftest import BAD_SPEC, NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud, activate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -89,19 +90,30 @@ def test_a_bad_image_leaves_the_old_version_serving_and_thawed(cloud: Cloud, mak
     assert cloud.schedulable("bad", OLD) == 2
 
 
-def test_two_pools_leave_in_one_up(cloud: Cloud, make_project) -> None:
+def test_two_pools_leave_in_one_up_one_after_the_other(cloud: Cloud, make_project) -> None:
     project = make_project("one", "two", "stays")
     project.up("--skip-preview").expect()
+    # Its pods run on all three pools, under one budget.
+    cloud.deployment("shared", "any", replicas=6, selector={names.VERSION_LABEL: OLD}, budget={"maxUnavailable": 1})
 
     def drop(config) -> None:
         for pool in ("one", "two"):
             del config["nodepools:pools"][pool]
 
     project.edit(drop)
-    removed = project.up("--skip-preview").expect()
+    try:
+        removed = project.up("--skip-preview").expect()
+    finally:
+        cloud.remove("shared")
+    begins, ends = {}, {}
     for pool in ("one", "two"):
         gone = _position(removed.output, rf"DrainHook {pool}-7\.6\.1810-drain deleted")
         assert gone < _position(removed.output, rf"Group {pool}-7\.6\.1810-group deleted")
         assert not cloud.groups(pool)
         assert not cloud.nodes(pool)
+        begins[pool] = _position(removed.output, rf"{pool} 7\.6\.1810: \S+ frozen at 2 nodes")
+        ends[pool] = _position(removed.output, rf"{pool} 7\.6\.1810: 2 nodes drained")
+    first, second = sorted(begins, key=lambda pool: begins[pool])
+    assert ends[first] < begins[second], "the second drain begins when the first has ended"
+    assert f"{second} 7.6.1810: waits for the drain of {first} 7.6.1810" in removed.output
     assert cloud.schedulable("stays", OLD) == 2

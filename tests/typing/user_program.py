@@ -6,6 +6,7 @@ import pulumi
 
 from pulumi_nodepools import (
     Access,
+    BatchGate,
     ClusterArgs,
     ConfigError,
     DrainSettings,
@@ -40,6 +41,7 @@ pool = NodePool("batch-v1", NodePoolArgs(cluster=cluster, pool="batch", version=
 pulumi.export("groups", pool.group_names)
 
 assert_type(DrainSettings(batch_size="10%").node_timeout, float)
+assert_type(DrainSettings(batch_gate=BatchGate(command=("./slo.sh", "--fast"))).batch_gate.command, tuple[str, ...])
 assert_type(load(pulumi.Config("nodepools")), StackConfig)
 
 try:

@@ -52,6 +52,18 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*POOL, "drain", "timeout"), "0s", 'pools.worker.drain.timeout: "0s" leaves no time; write it like 30m'),
     ((*POOL, "drain", "batchSize"), "110%", "pools.worker.drain.batchSize: '110%' is neither a count of at least 1"),
     ((*POOL, "drain", "batchSize"), 0.1, "pools.worker.drain.batchSize: 0.1 is not a batch size"),
+    (
+        (*POOL, "drain", "batchGate"),
+        {"command": "./slo.sh --fast"},
+        'pools.worker.drain.batchGate.command: "./slo.sh --fast" is not a list',
+    ),
+    (
+        (*POOL, "drain", "batchGate"),
+        {"command": ["./slo.sh"], "commandTimeout": "0s"},
+        'pools.worker.drain.batchGate.commandTimeout: "0s" leaves no time; write it like 5m',
+    ),
+    ((*POOL, "drain", "batchGate"), {"consecutive": 0}, "batchGate.consecutive: 0 is out of range; write at least 1"),
+    ((*POOL, "drain", "batchGate"), {"comand": []}, "batchGate.comand: unknown key; did you mean command?"),
     ((*POOL, "gate", "consecutive"), 0, "pools.worker.gate.consecutive: 0 is out of range; write at least 1"),
     (
         (*VERSION, "kernel"),

@@ -21,13 +21,28 @@ def test_what_is_no_duration_names_the_field_and_the_form(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "total", "expected"),
-    [("10%", 14, 1), ("25%", 14, 3), ("100%", 14, 14), ("1%", 5, 1), (3, 14, 3), ("4", 2, 4)],
+    [
+        ("10%", 14, 1),
+        ("25%", 14, 3),
+        ("100%", 14, 14),
+        ("1%", 5, 1),
+        (3, 14, 3),
+        ("4", 2, 4),
+        ("99%", 14, 13),
+        ("50%", 1, 1),
+        ("50%", 3, 1),
+        ("99%", 100, 99),
+        ("10%", 0, 1),
+        ("007", 14, 7),
+    ],
 )
 def test_shares(value: str | int, total: int, expected: int) -> None:
     assert share("drain.batchSize", value, total) == expected
 
 
-@pytest.mark.parametrize("value", ["0", 0, "0%", "101%", "-1", "ten", "", "%", "1.5", "²"])
+@pytest.mark.parametrize(
+    "value", ["0", 0, "0%", "101%", "-1", "ten", "", "%", "1.5", "²", "10 %", "10%%", "+3", "\uff12%", "0x2"]
+)
 def test_what_is_no_share_is_refused(value: str | int) -> None:
     with pytest.raises(ConfigError, match=r"drain\.batchSize: .* neither a count"):
         share("drain.batchSize", value, 14)

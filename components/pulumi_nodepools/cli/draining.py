@@ -23,11 +23,13 @@ from pulumi_nodepools.cluster.drainer import drain as run_drain
 from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.runner import refuse_own, this_runner
+from pulumi_nodepools.cluster.turns import turn
 from pulumi_nodepools.drain.model import Progress, WorldView
 from pulumi_nodepools.drain.settings import DrainSettings, ForceRule
 from pulumi_nodepools.dry_run import plan
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import guards
+from pulumi_nodepools.hooks.batch_command import command_of
 from pulumi_nodepools.hooks.draining import status_line
 from pulumi_nodepools.selection import Chosen, Selection, select
 
@@ -47,6 +49,8 @@ def drain(
     force_interval: options.ForceInterval = "0s",
     batch_size: Annotated[str, typer.Option(help="Nodes at a time: a count or a percentage.")] = "10%",
     batch_soak: Annotated[str, typer.Option(help="Pause after each batch.")] = "0s",
+    batch_command: options.BatchCommand = "",
+    batch_command_timeout: options.BatchCommandTimeout = "5m",
     unbudgeted: Annotated[options.Unbudgeted, typer.Option(help="Pods without a budget.")] = options.Unbudgeted.paced,
     single_replicas: options.Singles = options.SingleReplicas.evict,
     jobs: options.RunningJobs = options.Jobs.evict,
@@ -66,6 +70,7 @@ def drain(
             detach_timeout=units.seconds("--detach-timeout", detach_timeout),
             on_timeout=on_timeout.value,
             batch_soak=units.seconds("--batch-soak", batch_soak),
+            batch_gate=options.batch_gate(batch_command, batch_command_timeout),
             unbudgeted=unbudgeted.value,
             single_replicas=single_replicas.value,
             empty_dir="allow" if delete_emptydir_data else "block",
@@ -114,6 +119,10 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings, *, liv
     with ExitStack() as stack:
         stack.enter_context(_stopped_by_signals(stop))
         leases = hold(stack, client, chosen.pools, stop)
+        who = f"{chosen.owner} by hand"
+        leases.append(
+            stack.enter_context(turn(client, who, stop=stop, limit=settings.total_timeout, waits=_WaitTeller()))
+        )
         guard = _guard(client, chosen, settings)
 
         def before_batch(world: WorldView) -> None:
@@ -132,6 +141,7 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings, *, liv
                 listen=stack.enter_context(Screen(f"drain of {chosen.owner}")) if live else _Teller(),
                 stop=stop,
                 leave=partial(label_only, client),
+                command=command_of(settings, ",".join(chosen.pools), chosen.version),
                 records=[PoolRecord(client, held) for held in chosen.pools],
             )
         except DrainBlockedError as error:
@@ -163,6 +173,18 @@ class _Teller:
         if line != self._last:
             self._last = line
             say(line)
+
+
+class _WaitTeller:
+    """Says once for whom it waits."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, other: str) -> None:
+        if other != self._last:
+            self._last = other
+            say(f"waiting for the drain of {other}: one drain at a time runs in a cluster")
 
 
 def _left(chosen: Chosen) -> str:

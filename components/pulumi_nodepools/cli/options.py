@@ -1,10 +1,13 @@
 """The options that several commands share, as typer reads them."""
 
+import shlex
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from pulumi_nodepools import units
+from pulumi_nodepools.drain.settings import BatchGate
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.selection import Selection
 
@@ -61,7 +64,20 @@ ForceInterval = Annotated[str, typer.Option(help="… and the last such pod of i
 RunningJobs = Annotated[Jobs, typer.Option(help="Running pods of Jobs: evict, or wait for them.")]
 Singles = Annotated[SingleReplicas, typer.Option(help="Single replicas: evict, or surge (have the next ready first).")]
 LocalData = Annotated[bool, typer.Option("--delete-emptydir-data", help="Evict pods with local data.")]
+BatchCommand = Annotated[
+    str, typer.Option(help="Judges each batch before the next begins: a program with arguments, without a shell.")
+]
+BatchCommandTimeout = Annotated[str, typer.Option(help="For that command.")]
 Bare = Annotated[bool, typer.Option("--force", help="Evict bare pods, which nothing brings back.")]
+
+
+def batch_gate(command: str, timeout: str) -> BatchGate:
+    """The gate between batches; ConfigError if the command's quotes do not match."""
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise ConfigError(f"--batch-command: {command!r} cannot be split into words: {error}") from None
+    return BatchGate(command=words, command_timeout=units.seconds("--batch-command-timeout", timeout))
 
 
 def selection_of(nodes: list[str] | None, pool: str, version: str, selector: str) -> Selection:

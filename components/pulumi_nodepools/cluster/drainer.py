@@ -21,9 +21,11 @@ from pulumi_nodepools.cluster.watch import RESOURCES, Failed, Ready, Watcher
 from pulumi_nodepools.cluster.workers import Workers
 from pulumi_nodepools.drain.events import (
     Action,
+    AskCommand,
     AskGuard,
     AskInstance,
     BalancersSeen,
+    CommandEnded,
     CordonNode,
     Event,
     Evict,
@@ -44,7 +46,13 @@ from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, NodeProgress, No
 from pulumi_nodepools.drain.report import DrainReport, explained, make_report
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
-from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, DrainBlockedError, NodePoolsError
+from pulumi_nodepools.errors import (
+    AccessDeniedError,
+    ClusterUnreachableError,
+    ConfigError,
+    DrainBlockedError,
+    NodePoolsError,
+)
 
 _WORKERS = 32
 _PROGRESS = 4.0
@@ -63,6 +71,8 @@ class _Crashed:
 
 Leave = Callable[[Sequence[NodeView]], list[BalancersSeen]]
 """Takes nodes out of their load balancers, one step further each time, and says what is still to be waited for."""
+Judge = Callable[[AskCommand, threading.Event], CommandEnded]
+"""Runs the user's command of the batch gate; ends it early once the event is set."""
 _Input = Event | Ready | Failed | _Crashed
 
 
@@ -78,20 +88,34 @@ def drain(
     records: Sequence[PoolRecord] = (),
     instances: Callable[[NodeView], str] | None = None,
     leave: Leave | None = None,
+    command: Judge | None = None,
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
     `before_batch` runs before the first cordon and before each batch and stops the drain by raising. What somebody asks
     in one of the `records` (pause, resume, stop) is done within seconds. `instances` gives EC2's state of the machine
     behind a node whose kubelet does not answer; without it such a node is waited for. `leave` takes nodes out of their
-    load balancers; without it that step is left out.
+    load balancers; without it that step is left out. `command` runs what `settings.batch_gate` names, and must be given
+    if it names one.
 
     Raises DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are
     missing. It can be run again at any time: it goes on where the cluster says that it was.
     """
     rights.require_asked_for(client, settings)
+    if settings.batch_gate.command and command is None:
+        raise ConfigError("drain.batchGate.command: whoever drains here cannot run one; leave it out")
     state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time(), balanced=leave is not None)
-    run = _Run(client, state, before_batch, listen, stop=stop, records=records, instances=instances, leave=leave)
+    run = _Run(
+        client,
+        state,
+        before_batch,
+        listen,
+        stop=stop,
+        records=records,
+        instances=instances,
+        leave=leave,
+        command=command,
+    )
     return run.run()
 
 
@@ -107,6 +131,7 @@ class _Run:
         records: Sequence[PoolRecord],
         instances: Callable[[NodeView], str] | None,
         leave: Leave | None,
+        command: Judge | None,
     ) -> None:
         self._client = client
         self._before_batch = before_batch
@@ -114,6 +139,8 @@ class _Run:
         self._stop = stop
         self._instances = instances
         self._leave = leave
+        self._command = command
+        self._over = threading.Event()
         self._inbox: queue.SimpleQueue[_Input] = queue.SimpleQueue()
         self._state = state
         self._workers = Workers(_WORKERS)
@@ -139,6 +166,7 @@ class _Run:
         except NodePoolsError as error:
             raise _with_report(error, self._report(str(error))) from None
         finally:
+            self._over.set()
             for thread in self._threads:
                 thread.close()
             self._workers.close()
@@ -197,10 +225,8 @@ class _Run:
                     self._write(action)
                 case AskGuard():
                     self._guard()
-                case AskInstance(name):
-                    self._ask(name)
-                case LeaveBalancers(names):
-                    self._take_out(names)
+                case AskInstance() | AskCommand() | LeaveBalancers():
+                    self._ask(action)
                 case Say(kind, node, message):
                     self._note(DrainEvent(kind, node, message))
                 case Finish(outcome, message):
@@ -235,15 +261,16 @@ class _Run:
         self._before_batch(self._state.world.view())
         self._inbox.put(GuardPassed())
 
-    def _ask(self, name: str) -> None:
-        ask, node = self._instances, self._state.world.nodes[name]
-        if ask is not None:
-            self._send(_instance, ask, node)
-
-    def _take_out(self, names: Sequence[str]) -> None:
-        leave, nodes = self._leave, [self._state.world.nodes[name] for name in names]
-        if leave is not None:
-            self._send(lambda: leave(nodes))
+    def _ask(self, action: AskInstance | AskCommand | LeaveBalancers) -> None:
+        """Have one of the caller's functions answer; an action that it gave none for is left out."""
+        nodes = self._state.world.nodes
+        match action:
+            case AskInstance(name) if self._instances is not None:
+                self._send(_instance, self._instances, nodes[name])
+            case AskCommand() if self._command is not None:
+                self._send(self._command, action, self._over)
+            case LeaveBalancers(names) if self._leave is not None:
+                self._send(self._leave, [nodes[name] for name in names])
 
     def _note(self, event: DrainEvent) -> None:
         now = time.monotonic()

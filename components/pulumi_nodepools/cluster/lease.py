@@ -17,7 +17,7 @@ from pulumi_nodepools.cluster import identity
 from pulumi_nodepools.cluster.asking import passes, patiently, pause
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ApiError, HeldError, NodePoolsError
-from pulumi_nodepools.names import RECORD_NAMESPACE
+from pulumi_nodepools.names import NOTE_ANNOTATION, RECORD_NAMESPACE
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{RECORD_NAMESPACE}/leases"
 _PROCESS = identity.of_this_process()
@@ -140,15 +140,25 @@ class LeaseHolder:
         self._stop.set()
 
 
+def noted(client: Client, name: str) -> tuple[str, str]:
+    """Who is written in a Lease now, and what it is held for; both empty if nobody holds it."""
+    current = _get(client, name) or {}
+    holder = current.get("spec", {}).get("holderIdentity") or ""
+    note = (current.get("metadata", {}).get("annotations") or {}).get(NOTE_ANNOTATION, "")
+    return holder, note if holder else ""
+
+
 @contextmanager
-def hold(client: Client, name: str, *, stop: threading.Event, timing: Timing | None = None) -> Iterator[LeaseHolder]:
+def hold(
+    client: Client, name: str, *, stop: threading.Event, timing: Timing | None = None, note: str = ""
+) -> Iterator[LeaseHolder]:
     """Hold the Lease for the block. Waits for this process's own holders and for a silent foreign one to run out.
 
-    HeldError if a foreign holder is alive. `stop` is set when the Lease is lost.
+    HeldError if a foreign holder is alive. `stop` is set when the Lease is lost. `note` tells others why.
     """
     timing = timing or Timing()
     with _queue(client.cluster_uid, name):
-        holder = LeaseHolder(client, name, _acquire(client, name, timing), timing, stop)
+        holder = LeaseHolder(client, name, _acquire(client, name, timing, note), timing, stop)
         holder.start()
         try:
             yield holder
@@ -161,7 +171,7 @@ def _queue(cluster: str, name: str) -> threading.Lock:
         return _QUEUES.setdefault((cluster, name), threading.Lock())
 
 
-def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
+def _acquire(client: Client, name: str, timing: Timing, note: str = "") -> dict[str, Any]:
     """Observe, then take. A write that loses a race is followed by a new observation.
 
     A living holder is given as long as a dead one before it is refused: a plugin whose engine was killed needs a few
@@ -176,7 +186,7 @@ def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
         patience = float(spec.get("leaseDurationSeconds") or timing.duration)
         silent = seen == observed and time.monotonic() - since > patience
         if current is None or holder in {"", _PROCESS} or silent or identity.known_dead(holder):
-            taken = _take(client, name, current, timing)
+            taken = _take(client, name, current, timing, note)
             if taken:
                 return taken
         elif observed is not None and seen != observed and time.monotonic() - began > patience:
@@ -189,7 +199,9 @@ def _acquire(client: Client, name: str, timing: Timing) -> dict[str, Any]:
         time.sleep(min(1.0, timing.renew / 4))
 
 
-def _take(client: Client, name: str, current: dict[str, Any] | None, timing: Timing) -> dict[str, Any] | None:
+def _take(
+    client: Client, name: str, current: dict[str, Any] | None, timing: Timing, note: str
+) -> dict[str, Any] | None:
     """The Lease as ours, or None if somebody was faster."""
     spec = {
         "holderIdentity": _PROCESS,
@@ -198,17 +210,20 @@ def _take(client: Client, name: str, current: dict[str, Any] | None, timing: Tim
         "renewTime": _now(),
         "leaseTransitions": ((current or {}).get("spec", {}).get("leaseTransitions") or 0) + (1 if current else 0),
     }
-    taken: dict[str, Any] | None = _unless_raced(lambda: patiently(lambda: _write(client, name, current, spec)))
+    taken: dict[str, Any] | None = _unless_raced(lambda: patiently(lambda: _write(client, name, current, spec, note)))
     return taken
 
 
-def _write(client: Client, name: str, current: dict[str, Any] | None, spec: dict[str, Any]) -> Any:
+def _write(client: Client, name: str, current: dict[str, Any] | None, spec: dict[str, Any], note: str) -> Any:
+    notes = {NOTE_ANNOTATION: note} if note else {}
     if current:
-        return client.replace(f"{LEASES}/{name}", {**current, "spec": spec})
+        metadata = current["metadata"]
+        kept = {**metadata, "annotations": {**(metadata.get("annotations") or {}), **notes}}
+        return client.replace(f"{LEASES}/{name}", {**current, "metadata": kept, "spec": spec})
     body = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": name, "namespace": RECORD_NAMESPACE},
+        "metadata": {"name": name, "namespace": RECORD_NAMESPACE, "annotations": notes},
         "spec": spec,
     }
     return client.create(LEASES, body)

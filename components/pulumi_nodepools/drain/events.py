@@ -130,6 +130,13 @@ class BalancersSeen:
     """What its target groups take by themselves: their deregistration delay, and settling."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandEnded:
+    """The user's check of a batch has ended; `failure` says why it did not pass, empty if it did."""
+
+    failure: str = ""
+
+
 Event = (
     Seen
     | Gone
@@ -146,6 +153,7 @@ Event = (
     | WatchBack
     | BalancersSeen
     | InstanceSeen
+    | CommandEnded
 )
 
 
@@ -210,6 +218,14 @@ class AskInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCommand:
+    """Have the user's check judge a batch, 0 being what was there before the first; answer with CommandEnded."""
+
+    batch: int
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Something worth telling."""
 
@@ -227,4 +243,16 @@ class Finish:
     diagnoses: tuple[Diagnosis, ...] = ()
 
 
-Action = TaintNode | CordonNode | LabelNode | LeaveBalancers | Evict | Surge | AskGuard | AskInstance | Say | Finish
+Action = (
+    TaintNode
+    | CordonNode
+    | LabelNode
+    | LeaveBalancers
+    | Evict
+    | Surge
+    | AskGuard
+    | AskInstance
+    | AskCommand
+    | Say
+    | Finish
+)

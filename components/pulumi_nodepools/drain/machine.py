@@ -2,14 +2,14 @@
 
 Order: refuse what can never clear, ask the guard, taint all nodes softly, cordon all, then batch by batch: guard,
 leave the load balancers, evict, wait until the nodes are empty and their volumes off them, wait until the workloads are
-back, soak. Everything is recomputed from the world, so a drain that was killed continues by starting again. Carrying
-actions out is cluster/drainer.py's business.
+back, soak, have the user's command judge. Everything is recomputed from the world, so a drain that was killed continues
+by starting again. Carrying actions out is cluster/drainer.py's business.
 """
 
 import heapq
 from collections.abc import Callable
 
-from pulumi_nodepools.drain import balancers, detaching, pausing
+from pulumi_nodepools.drain import balancers, batch_gate, detaching, pausing
 from pulumi_nodepools.drain.answers import no_right
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import (
@@ -17,6 +17,7 @@ from pulumi_nodepools.drain.events import (
     Answered,
     AskGuard,
     BalancersSeen,
+    CommandEnded,
     CordonNode,
     Event,
     Finish,
@@ -66,6 +67,7 @@ def _synced(state: State, _: Synced, now: float) -> None:
         for uid in state.world.by_node.get(track.name, ()):
             state.nodes.judge(state.world.pods[uid], now + state.wall_offset, fresh=False)
             state.workloads.remember(state.world.pods[uid])
+    state.unscheduled.begin([state.world.nodes[name] for name in state.nodes.tracks])
     if not state.nodes.tracks:
         _finish(state, Finish("drained", "no nodes belong to this drain"), now)
         return
@@ -78,7 +80,10 @@ def _synced(state: State, _: Synced, now: float) -> None:
     if stuck:
         _end_blocked(state, f"{len(stuck)} pods can never leave by themselves; no node was touched", stuck, now)
         return
-    _enter(state, "guard", now, "taint")
+    if batch_gate.to_check(state):
+        _enter(state, "check", now)
+    else:
+        _enter(state, "guard", now, "taint")
 
 
 def _guard_passed(state: State, _: GuardPassed, now: float) -> None:
@@ -152,6 +157,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     WatchBack: pausing.watch_back,
     BalancersSeen: balancers.seen,
     InstanceSeen: instance_seen,
+    CommandEnded: batch_gate.ended,
 }
 
 
@@ -166,7 +172,7 @@ def _advance(state: State, now: float) -> None:
     pausing.look_for_blindness(state, now)
     if state.held:
         return
-    if state.phase != "guard" or state.guard_for != "taint":
+    if state.phase not in ("guard", "check") or state.guard_for != "taint":
         _keep_cordoned(state, now)
     before = None
     while before != state.phase and not state.finish:
@@ -218,10 +224,10 @@ def _in_time(state: State, now: float) -> None:
 
 def _start_batch(state: State, now: float) -> None:
     """Take the next nodes; those with nothing left come along without being counted."""
-    state.batch += 1
     size = share("drain.batchSize", state.settings.batch_size, len(state.nodes.tracks))
     waiting = state.nodes.order()
     chosen = [track for track in waiting if track.left][:size]
+    batch_gate.begin(state, tuple(track.name for track in chosen))
     for track in [track for track in waiting if not track.left] + chosen:
         state.nodes.begin(track, now)
         balancers.begin(state, track, now)
@@ -249,8 +255,6 @@ def _in_batch(state: State, now: float) -> None:
     if not state.paused:
         state.actions.extend(state.evictions.choose(now))
     if not state.nodes.active:
-        state.gate_since = now
-        state.at(now + state.settings.node_timeout)
         _enter(state, "gate", now)
 
 
@@ -291,44 +295,67 @@ def _end(state: State, track: NodeTrack, now: float) -> float:
 
 
 def _in_gate(state: State, now: float) -> None:
-    """Wait until every workload that was touched is back where it was before."""
+    """Wait until every workload that was touched is back where it was, and nobody has more pods without a node."""
     if state.nodes.active:
         _enter(state, "batch", now)
-    elif not state.workloads.lagging:
+    elif batch_gate.good(state, now):
         _after_gate(state, now)
-    elif now >= pausing.until(state, state.gate_since, now):
+    elif batch_gate.bad(state) and now >= pausing.until(state, state.gate_since, now):
         limit = state.settings.node_timeout
-        _end_blocked(
-            state, f"workloads were not back {limit:g} s after their nodes were empty", state.blocked(now), now
-        )
+        message = f"batch {state.batch} is bad: workloads were not back {limit:g} s after their nodes were empty"
+        _end_blocked(state, message, state.blocked(now), now)
 
 
 def _after_gate(state: State, now: float) -> None:
     if state.marks:
         return  # the labels of nodes left out are still being written
-    if not state.nodes.in_phase("waiting"):
-        done = len(state.nodes.in_phase("done", "gone"))
-        skipped = sorted(track.name for track in state.nodes.in_phase("skipped"))
-        if skipped:
-            names = ", ".join(skipped)
-            _end_blocked(
-                state, f"{len(skipped)} nodes were left out when their time ran out: {names}", state.blocked(now), now
-            )
-            return
-        _finish(state, Finish("drained", f"{done} nodes are drained"), now)
-    elif state.workloads.touched_in_batch and state.settings.batch_soak:
+    more = bool(state.nodes.in_phase("waiting"))
+    if more and state.workloads.touched_in_batch and state.settings.batch_soak and not state.judgement.soaked:
         state.soak_until = now + state.settings.batch_soak
         state.at(state.soak_until)
         _enter(state, "soak", now)
+    elif batch_gate.to_check(state):
+        _enter(state, "check", now)
     else:
-        _enter(state, "guard", now, "batch")
+        _next(state, now)
 
 
 def _in_soak(state: State, now: float) -> None:
     if now >= state.soak_until:
-        _enter(state, "guard" if not state.workloads.lagging else "gate", now, "batch")
-        state.gate_since = now
-        state.at(now + state.settings.node_timeout)
+        # Whoever lags now has to come back, and then it soaks anew.
+        state.judgement.soaked = not batch_gate.bad(state)
+        _enter(state, "gate", now)
+
+
+def _in_check(state: State, now: float) -> None:
+    """Let the user's command judge: what was there before the first batch, and each batch."""
+    batch_gate.ask(state)
+    verdict = state.judgement.ended
+    if state.nodes.active:
+        _enter(state, "batch", now)
+    elif verdict and verdict.failure:
+        message, diagnosis = batch_gate.explain(state, verdict.failure)
+        _end_blocked(state, message, [diagnosis], now)
+    elif verdict and not state.batch:
+        _enter(state, "guard", now, "taint")
+    elif verdict and batch_gate.bad(state):
+        _enter(state, "gate", now)
+    elif verdict:
+        _next(state, now)
+
+
+def _next(state: State, now: float) -> None:
+    """The next batch, or the end if there is none."""
+    if state.nodes.in_phase("waiting"):
+        _enter(state, "guard", now, "batch")
+        return
+    done = len(state.nodes.in_phase("done", "gone"))
+    skipped = sorted(track.name for track in state.nodes.in_phase("skipped"))
+    if not skipped:
+        _finish(state, Finish("drained", f"{done} nodes are drained"), now)
+        return
+    message = f"{len(skipped)} nodes were left out when their time ran out: {', '.join(skipped)}"
+    _end_blocked(state, message, state.blocked(now), now)
 
 
 _PHASES: dict[str, Callable[[State, float], None]] = {
@@ -337,6 +364,7 @@ _PHASES: dict[str, Callable[[State, float], None]] = {
     "batch": _in_batch,
     "gate": _in_gate,
     "soak": _in_soak,
+    "check": _in_check,
 }
 
 
@@ -344,6 +372,9 @@ def _enter(state: State, phase: Phase, now: float, then: Phase | None = None) ->
     state.phase = phase
     state.phases.append((phase, now))
     if phase in ("taint", "cordon"):
+        state.at(now + state.settings.node_timeout)
+    if phase == "gate":
+        state.gate_since, state.judgement.looks = now, 0
         state.at(now + state.settings.node_timeout)
     if phase == "guard":
         state.guard_for = then or "batch"

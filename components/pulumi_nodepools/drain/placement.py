@@ -90,6 +90,11 @@ def fits(
     return unplaced
 
 
+def admits(node: NodeView, pod: PodView) -> bool:
+    """Whether its selector, affinity and tolerations let a pod onto the node, wherever its volumes are."""
+    return _admits(node, _rules(pod, ()))
+
+
 def taken_ports(pods: Iterable[PodView]) -> dict[str, set[str]]:
     """Host ports in use on each node."""
     taken: dict[str, set[str]] = defaultdict(set)

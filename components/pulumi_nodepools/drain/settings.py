@@ -51,6 +51,13 @@ _SECONDS = {
     "nlb_settle": 0.0,
 }
 _FORCE = {"podAge": "pod_age", "siblingsReady": "siblings_ready", "interval": "interval"}
+_BATCH_GATE = {
+    "consecutive": "consecutive",
+    "interval": "interval",
+    "command": "command",
+    "commandTimeout": "command_timeout",
+}
+_MOST_LOOKS = 100
 
 
 def _check_seconds(setting: str, value: Any, least: float) -> None:
@@ -87,6 +94,49 @@ class ForceRule:
 
 
 @dataclass(frozen=True)
+class BatchGate:
+    """What must hold before the next batch begins; times in seconds."""
+
+    consecutive: int = 1
+    """So many good looks at the workloads in a row."""
+    interval: float = 5
+    """So long apart; what goes wrong between two of them counts as well."""
+    command: tuple[str, ...] = ()
+    """The user's own check: a program and its arguments, run without a shell. Empty: none."""
+    command_timeout: float = 300
+
+    def __post_init__(self) -> None:
+        most, count = _MOST_LOOKS, self.consecutive
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
+            raise ConfigError(f"drain.batchGate.consecutive: {count!r} is not a whole number from 1 to {most}")
+        _check_seconds("batchGate.interval", self.interval, 0.0)
+        _check_seconds("batchGate.commandTimeout", self.command_timeout, 1.0)
+        if isinstance(self.command, str) or not all(isinstance(word, str) for word in self.command):
+            raise ConfigError(
+                "drain.batchGate.command: it is not a list of texts; write the program and its arguments apart, such "
+                "as [./check.sh, --fast]: no shell splits them"
+            )
+        if self.command and not self.command[0].strip():
+            raise ConfigError("drain.batchGate.command: its first word is empty; name the program there")
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, Any]) -> "BatchGate":
+        """Read camelCase properties; what is missing takes its default."""
+        known = {_BATCH_GATE[key]: value for key, value in props.items() if key in _BATCH_GATE and value is not None}
+        return cls(**known | ({"command": tuple(known["command"])} if "command" in known else {}))
+
+    def to_props(self) -> dict[str, Any]:
+        """What differs from the defaults, as camelCase properties."""
+        usual = BatchGate()
+        values = {
+            prop: getattr(self, field)
+            for prop, field in _BATCH_GATE.items()
+            if getattr(self, field) != getattr(usual, field)
+        }
+        return values | ({"command": [*self.command]} if self.command else {})
+
+
+@dataclass(frozen=True)
 class DrainSettings:
     """How to drain; times in seconds. Checked where it is made, so a drain never meets a bad setting."""
 
@@ -112,6 +162,7 @@ class DrainSettings:
     jobs: Literal["evict", "wait"] = "evict"
     """Whether running pods of Jobs are evicted or left to complete."""
     force: ForceRule = ForceRule()
+    batch_gate: BatchGate = BatchGate()
     acknowledge: tuple[str, ...] = ()
     """Findings of a preflight that are known and are not to stop anything."""
     rules: tuple[Rule, ...] = ()
@@ -134,13 +185,16 @@ class DrainSettings:
         """Read camelCase properties; what is missing takes its default."""
         known = {_PROPS[key]: value for key, value in props.items() if key in _PROPS and value is not None}
         force = ForceRule.from_props(props.get("force") or {})
+        gate = BatchGate.from_props(props.get("batchGate") or {})
         rules = tuple(Rule.from_props(rule) for rule in props.get("rules") or ())
-        return cls(**known, force=force, acknowledge=tuple(props.get("acknowledge") or ()), rules=rules)
+        accepted = tuple(props.get("acknowledge") or ())
+        return cls(**known, force=force, batch_gate=gate, acknowledge=accepted, rules=rules)
 
     def to_props(self) -> dict[str, Any]:
         """The settings as camelCase properties; what earlier releases did not have only if it is set."""
         later = {
             "force": self.force.to_props(),
+            "batchGate": self.batch_gate.to_props(),
             "acknowledge": [*self.acknowledge],
             "rules": [rule.to_props() for rule in self.rules],
         }

@@ -2,21 +2,39 @@
 
 import heapq
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
 from pulumi_nodepools.drain import storage
 from pulumi_nodepools.drain.capacity import Capacity
 from pulumi_nodepools.drain.diagnose import diagnose
-from pulumi_nodepools.drain.events import Action, Finish
+from pulumi_nodepools.drain.events import Action, CommandEnded, Finish
 from pulumi_nodepools.drain.evictions import Evictions
 from pulumi_nodepools.drain.model import AttachmentView, Diagnosis, NodeView
 from pulumi_nodepools.drain.nodes import Nodes, NodeTrack
 from pulumi_nodepools.drain.settings import DrainSettings
+from pulumi_nodepools.drain.unscheduled import Unscheduled
 from pulumi_nodepools.drain.workloads import Workloads
 from pulumi_nodepools.drain.world import World
 
-Phase = Literal["sync", "guard", "taint", "cordon", "batch", "gate", "soak", "end"]
+Phase = Literal["sync", "guard", "taint", "cordon", "batch", "gate", "soak", "check", "end"]
+
+
+@dataclass(slots=True)
+class Judgement:
+    """How far the gate behind one batch has come. Batch 0 is what was there before the first."""
+
+    batch: int = 0
+    nodes: tuple[str, ...] = ()
+    """Those of the batch that had something to move."""
+    looks: int = 0
+    """Good ones in a row."""
+    next_look: float = 0.0
+    soaked: bool = False
+    asked: bool = False
+    """Whether the user's check was begun."""
+    ended: CommandEnded | None = None
 
 
 class State:
@@ -39,13 +57,14 @@ class State:
         self.nodes = Nodes(self.world, settings, owner, matches)
         self.evictions = Evictions(self.world, settings)
         self.workloads = Workloads(self.world)
+        self.unscheduled = Unscheduled(self.world)
+        self.judgement = Judgement()
         self.capacity = Capacity()
         self.phase: Phase = "sync"
         self.started = now
         self.wall_offset = wall - now
         self.finish: Finish | None = None
         self.phases: list[tuple[str, float]] = [("sync", now)]
-        self.batch = 0
         self.gate_since = 0.0
         self.next_deadline = float("inf")
         self.soak_until = 0.0
@@ -64,6 +83,11 @@ class State:
         """When it stood still, from and to."""
         self.timers: list[float] = [now + settings.total_timeout]
         self.actions: list[Action] = []
+
+    @property
+    def batch(self) -> int:
+        """The number of the batch that was begun last; 0 before the first."""
+        return self.judgement.batch
 
     def at(self, when: float) -> None:
         """Ask to be woken then."""
@@ -101,7 +125,7 @@ class State:
             if track.emptied is not None and now - track.emptied >= after:
                 found.extend(storage.explain(self.still_attached(track), now - track.emptied))
         if self.phase == "gate" and now - self.gate_since >= after:
-            found.extend(self.workloads.explain()[: limit - len(found)])
+            found.extend([*self.workloads.explain(), *self.unscheduled.explain()][: limit - len(found)])
         return found
 
     def _skipped(self, now: float, limit: int) -> list[Diagnosis]:

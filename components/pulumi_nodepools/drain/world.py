@@ -21,6 +21,8 @@ class World:
         self.deployments: dict[str, DeploymentView] = {}
         self.storage = Storage()
         self.by_node: dict[str, dict[str, None]] = {}
+        self.unplaced: dict[str, None] = {}
+        """UIDs of pods without a node."""
         self.by_namespace: dict[str, dict[str, None]] = {}
         self.by_owner: dict[str, dict[str, None]] = {}
         self.instances: dict[str, str] = {}
@@ -60,6 +62,8 @@ class World:
         self.by_namespace.setdefault(pod.namespace, {})[pod.uid] = None
         if pod.node:
             self.by_node.setdefault(pod.node, {})[pod.uid] = None
+        else:
+            self.unplaced[pod.uid] = None
         if pod.owner:
             self.by_owner.setdefault(pod.owner.uid, {})[pod.uid] = None
             self.ready[pod.owner.uid] += counts_as_ready(pod)
@@ -74,6 +78,7 @@ class World:
         if self._uids.get((pod.namespace, pod.name)) == uid:
             del self._uids[(pod.namespace, pod.name)]
         _discard(self.by_node, pod.node, uid)
+        self.unplaced.pop(uid, None)
         _discard(self.by_namespace, pod.namespace, uid)
         if pod.owner:
             self.ready[pod.owner.uid] -= counts_as_ready(pod)

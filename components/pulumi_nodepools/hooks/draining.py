@@ -20,12 +20,14 @@ from pulumi_nodepools.cluster.drainer import Leave, drain
 from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord, Record
+from pulumi_nodepools.cluster.turns import turn
 from pulumi_nodepools.drain.acknowledge import REASONS
 from pulumi_nodepools.drain.model import NodeView, Progress, WorldView
 from pulumi_nodepools.drain.preflight import standing
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
 from pulumi_nodepools.hooks import freezing, guards
+from pulumi_nodepools.hooks.batch_command import command_of
 from pulumi_nodepools.hooks.evidence import instance_of
 from pulumi_nodepools.hooks.leaving import leave
 from pulumi_nodepools.hooks.members import Members, Membership, resolve
@@ -68,6 +70,9 @@ class Drain:
     told: set[tuple[str, str]] = field(default_factory=set)
     frozen: bool = False
     said: tuple[str, float] = ("", 0.0)
+    turn: LeaseHolder | None = None
+    waited_for: str = ""
+    batches: int = 0
 
     def run(self) -> None:
         """Return once the version's nodes are empty."""
@@ -79,6 +84,15 @@ class Drain:
             return
         guards.refuse_serving(props.pool, props.version, self.record.load().serving)
         rights.require(self.place.client)
+        with turn(
+            self.place.client, props.title, stop=self.stop, limit=self.settings.total_timeout, waits=self._waits
+        ) as self.turn:
+            self._settle()  # anew: it may have waited for hours
+            self._drain()
+            self._finish(f"{props.title}: {len(self.members.nodes)} nodes drained")
+
+    def _drain(self) -> None:
+        props = self.place.props
         try:
             report = drain(
                 self.place.client,
@@ -91,14 +105,26 @@ class Drain:
                 records=[self.record],
                 instances=self._instance if self.place.session else None,
                 leave=self._leave(),
+                command=command_of(self.settings, props.pool, props.version),
             )
         except NodePoolsError as error:
             self._save(getattr(error, "report", None))
-            if isinstance(error, DrainBlockedError) and (self.watch.gone or self.lease.lost):
-                raise HeldError(self.watch.gone or self.lease.lost) from error
+            if isinstance(error, DrainBlockedError) and self._lost():
+                raise HeldError(self._lost()) from error
             raise
         self._save(report)
-        self._finish(f"{props.title}: {len(self.members.nodes)} nodes drained")
+
+    def _lost(self) -> str:
+        """Why nothing more may be started here; empty if it may."""
+        return self.watch.gone or self.lease.lost or (self.turn.lost if self.turn else "")
+
+    def _waits(self, other: str) -> None:
+        props, line = self.place.props, f"{self.place.props.title}: waits for the drain of {other}"
+        self.engine.status(props.urn, line)
+        if other != self.waited_for:
+            self.waited_for = other
+            self.record.update(lambda now: replace(now, phase=f"drain {props.version}: waits for {other}"))
+            self.engine.info(props.urn, f"{line}: one drain at a time runs in a cluster")
 
     def _settle(self) -> None:
         """Wait until every instance has its Node or is gone; IdentityError names those that stay in doubt."""
@@ -118,7 +144,7 @@ class Drain:
                 )
             self.engine.status(props.urn, f"{props.title}: waiting: {named}")
             if self.stop.wait(_SETTLE_BEAT):
-                raise HeldError(self.watch.gone or self.lease.lost)
+                raise HeldError(self._lost())
 
     def _resolve(self) -> None:
         props = self.place.props
@@ -173,6 +199,8 @@ class Drain:
         if self.watch.gone:
             raise HeldError(self.watch.gone)
         self.lease.check()
+        if self.turn:
+            self.turn.check()
         record = self.record.load()
         serving = record.serving
         guards.refuse_serving(props.pool, props.version, serving)
@@ -182,6 +210,9 @@ class Drain:
             self._preflight(world)
             self._freeze(serving)
             self.frozen = True
+            return
+        self.batches += 1
+        self.record.update(lambda now: replace(now, phase=f"drain {props.version}: batch {self.batches}"))
 
     def _serving(self, record: Record) -> Membership | None:
         if record.serving is None:

@@ -121,7 +121,7 @@ def test_drains_exactly_its_nodes_frozen_and_records_it(world, tmp_path, monkeyp
     assert (blue.min, blue.max, set(blue.suspended)) == (2, 2, set(groups.FROZEN_PROCESSES))
     assert (green.min, green.max, green.suspended) == (2, 9, ())
     assert record.frozen[BLUE].max == 5
-    assert record.phase == "drain v1"
+    assert record.phase == "drain v1: batch 1"
     after = world.record.load()
     assert (after.phase, after.serving, set(after.frozen)) == ("drained v1", "v2", {BLUE})
     assert _group(world, GREEN).min == 1
@@ -226,7 +226,7 @@ def test_a_drain_that_stops_keeps_the_freeze_and_the_report(world, tmp_path, mon
     with pytest.raises(DrainBlockedError):
         _run(world)
     assert _group(world, BLUE).max == 2
-    assert world.record.load().phase == "drain v1"
+    assert world.record.load().phase == "drain v1: batch 1"
     assert len(list(tmp_path.iterdir())) == 1
     world.act = None
     _run(world)
