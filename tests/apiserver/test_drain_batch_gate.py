@@ -89,7 +89,8 @@ def test_by_hand_a_command_that_takes_too_long_ends_the_drain_before_any_cordon(
     space = two_nodes(cluster, "slow")
     ended = run(cluster, "drain", "-l", "pool=slow", "--batch-command", "sleep 300", "--batch-command-timeout", "1s")
     assert ended.returncode == 2, ended.stderr
-    assert "no node was touched: sleep did not end within 1 s and was ended" in ended.stderr
+    assert "before the first batch; no node was touched" in ended.stderr
+    assert "sleep did not end within 1 s and was ended" in ended.stderr
     assert len(on_old(cluster, space, "slow")) == 2
     for name in ("slow-0", "slow-1"):
         node = cluster.request("GET", f"{NODES}/{name}")

@@ -52,15 +52,13 @@ def ended(state: State, event: CommandEnded, _now: float) -> None:
 
 
 def explain(state: State, failure: str) -> tuple[str, Diagnosis]:
-    """Why the drain ends with this batch, for the message and for the report."""
-    batch = state.batch
-    if not batch:
-        lead = "the batch gate's command does not pass before anything is moved, so it could judge no batch"
-        what, fix = "no node was touched", "repair what it checks, or the command, and run the drain again"
+    """Why the drain ends with this batch: the message, and the diagnosis that has the command's own words."""
+    batch, nodes = state.batch, ", ".join(state.judgement.nodes)
+    if batch:
+        lead = f"batch {batch} ({nodes}) is bad: the batch gate's command does not pass"
+        message = f"{lead}. Nothing more is evicted, what was not moved runs on"
+        fix = "repair what it checks and run the drain again, or make the old version active again"
     else:
-        lead = f"batch {batch} ({', '.join(state.judgement.nodes)}) is bad: the batch gate's command does not pass"
-        what = "nothing more is evicted, what was not moved runs on"
-        fix = "repair what it checks and run the drain again, or take the new version back"
-    return f"{lead}; {what}: {failure}", Diagnosis(
-        "batch-command", f"batch {batch}", "", failure, fix, {"batch": batch}
-    )
+        message = "the batch gate's command does not pass before the first batch; no node was touched"
+        fix = "repair what it checks, or the command, and run the drain again"
+    return message, Diagnosis("batch-command", f"batch {batch}", nodes, failure, fix, {"batch": batch})
