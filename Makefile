@@ -62,8 +62,8 @@ chaos: setup binaries ## Seeded schedules of faults: SEEDS=n, or SEED=n for one;
 	$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS)))
 	$(if $(FULL),$(PY) -m pytest -m chaos)
 
-bench: setup binaries ## Our drain beside kubectl's, how it grows, what policies add to a preview; out/bench/*.json (10 minutes)
-	$(PY) tests/bench/drain_scale.py
+bench: setup binaries ## How a drain grows, our drain beside kubectl's, what policies add to a preview; out/bench/*.json (15 minutes)
+	$(PY) -m tests.bench.scale
 	$(PY) -m tests.bench.drain_speed
 	$(PY) -m tests.bench.policy_time
 

@@ -18,6 +18,7 @@ REPLICAS = 10
 _FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
 _BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 _BUDGETS = f"/apis/policy/v1/namespaces/{SPACE}/poddisruptionbudgets"
+_DEPLOYMENTS = f"/apis/apps/v1/namespaces/{SPACE}/deployments"
 _DISPATCHED = re.compile(
     r'^apiserver_flowcontrol_dispatched_requests_total\{flow_schema="bench-(.*?)".*\} (\S+)$', re.M
 )
@@ -82,8 +83,7 @@ class Stage:
         spec = {"containers": containers, "nodeSelector": {"group": group}}
         template = {"metadata": {"labels": {"app": name}}, "spec": spec}
         body = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
-        path = f"/apis/apps/v1/namespaces/{SPACE}/deployments"
-        self.request("POST", path, {"metadata": {"name": name}, "spec": body})
+        self.request("POST", _DEPLOYMENTS, {"metadata": {"name": name}, "spec": body})
 
     def budget(self, name: str, least: int) -> None:
         """Let all but `least` pods of a workload go."""
@@ -104,9 +104,14 @@ class Stage:
         found: list[dict[str, Any]] = self.request("GET", f"/api/v1/namespaces/{SPACE}/pods")["items"]
         return found
 
-    def cordon(self, nodes: Iterable[str]) -> None:
-        """Make nodes unschedulable."""
-        self._each(lambda node: self.request("PATCH", f"{NODES}/{node}", {"spec": {"unschedulable": True}}), nodes)
+    def cordon(self, nodes: Iterable[str], *, closed: bool = True) -> None:
+        """Make nodes unschedulable, or schedulable again."""
+        self._each(lambda node: self.request("PATCH", f"{NODES}/{node}", {"spec": {"unschedulable": closed}}), nodes)
+
+    def empty(self) -> None:
+        """Take all workloads away."""
+        self.request("DELETE", _DEPLOYMENTS)
+        self.wait(lambda: not self.pods(), "no pods")
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Until it holds; an error after five minutes."""

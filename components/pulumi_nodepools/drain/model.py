@@ -263,7 +263,8 @@ class Diagnosis:
     """What leads to it, each link caused by the next: the budget, the pod that is not ready, why it is not."""
 
     def __str__(self) -> str:
-        return f"{self.object} on {self.node or 'no node'}: {self.reason}: {self.message}. Fix: {self.fix}"
+        place = "" if self.object == f"node {self.node}" else f" on {self.node or 'no node'}"
+        return f"{self.object}{place}: {self.reason}: {self.message}. Fix: {self.fix}"
 
     def to_json(self) -> dict[str, Any]:
         """The entry of report.json."""

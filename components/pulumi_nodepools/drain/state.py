@@ -117,7 +117,7 @@ class State:
         found += self._unseen() if self.paused else []
         found += self._held() if self.held else []
         found += [] if after else self._skipped(now, limit)
-        found += [self._balanced(name, now) for name in self.nodes.leaving]
+        found += [self._balanced(name, now) for name in self.nodes.leaving if self._leaving(name, now) >= after]
         for track in self.nodes.active.values():
             if track.started is None or now - track.started < after:
                 continue
@@ -140,10 +140,15 @@ class State:
 
     def _balanced(self, name: str, now: float) -> Diagnosis:
         track = self.nodes.tracks[name]
-        seconds = now - (now if track.leaving is None else track.leaving)
         message = f"it is being taken out of its load balancers: {'; '.join(track.waits_for) or 'not answered yet'}"
         fix = "look at the targets of the new version and the deregistration delay of these target groups"
-        return Diagnosis("load-balancer", f"node {name}", name, message, fix, {"seconds": round(seconds)})
+        return Diagnosis(
+            "load-balancer", f"node {name}", name, message, fix, {"seconds": round(self._leaving(name, now))}
+        )
+
+    def _leaving(self, name: str, now: float) -> float:
+        began = self.nodes.tracks[name].leaving
+        return 0.0 if began is None else now - began
 
     def _held(self) -> list[Diagnosis]:
         fix = "`nodepools resume` lets it go on, `nodepools stop` ends it"
