@@ -34,8 +34,13 @@ def _aws(action: str, version: str, **parameters: str) -> Callable[[str, Asked, 
     return begins
 
 
+def evicting(journal: Journal, *, after: int) -> Callable[[Asked], bool]:
+    """Any eviction, once so many were accepted."""
+    return lambda asked: bool(asked.evicts) and len(journal.evicted()) >= after
+
+
 def _evicting(after: int) -> Callable[[str, Asked, Journal], bool]:
-    return lambda _pool, asked, journal: bool(asked.evicts) and len(journal.evicted()) >= after
+    return lambda _pool, asked, journal: evicting(journal, after=after)(asked)
 
 
 PROMOTION = (

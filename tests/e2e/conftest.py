@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.engine import Project
+from tests.e2e.rolling import Roll
 from tests.engine_case import BAD_SPEC, NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud, activate, projects, running_cloud
 
 __all__ = ["BAD_SPEC", "NEW", "NEW_SPEC", "OLD", "OLD_SPEC", "Cloud", "activate"]
@@ -50,3 +51,18 @@ def cloud() -> Iterator[Cloud]:
 def make_project(cloud: Cloud, tmp_path: Path) -> Iterator[Callable[..., Project]]:
     with projects(cloud, tmp_path) as make:
         yield make
+
+
+@pytest.fixture
+def make_roll(cloud: Cloud, make_project: Callable[..., Project], tmp_path: Path) -> Iterator[Callable[..., Roll]]:
+    made: list[Roll] = []
+
+    def make(pool: str, *, removes: bool = False) -> Roll:
+        roll = Roll(cloud, make_project(pool), pool, tmp_path)
+        made.append(roll)
+        roll.begin(removes=removes)
+        return roll
+
+    yield make
+    for roll in made:
+        roll.end()

@@ -10,7 +10,7 @@ from typing import Any
 from pulumi_nodepools import names
 from pulumi_nodepools.aws.groups import FROZEN_PROCESSES
 from pulumi_nodepools.cluster.record import PoolRecord
-from sandbox.engine import Project
+from sandbox.engine import Config, Project
 from sandbox.processes import session_members
 from tests.e2e.versions import listing
 from tests.engine_case import NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud
@@ -34,11 +34,17 @@ class Roll:
 
     def begin(self, *, removes: bool) -> None:
         """Create the pool with four pods on it, then list the new version in the stack file."""
+        # A run that is held must not give up before the test has seen what it came for.
+        self.project.edit(lambda config: self._drain(config).update(timeout="180s", totalTimeout="240s"))
         self.project.up("--skip-preview").expect()
         self.cloud.deployment(self.app, self.pool, replicas=4, budget={"maxUnavailable": 1})
         self.pods = sorted(pod["metadata"]["uid"] for pod in self.cloud.pods(self.app))
         self.nodes = sorted(node["metadata"]["name"] for node in self.cloud.nodes(self.pool))
         self.project.edit(listing(self.pool, NEW, **({} if removes else {OLD: OLD_SPEC}), **{NEW: NEW_SPEC}))
+
+    def _drain(self, config: Config) -> Config:
+        drain: Config = config["nodepools:pools"][self.pool]["drain"]
+        return drain
 
     def end(self) -> None:
         for engine in self.engines:
@@ -86,7 +92,14 @@ class Roll:
         engine, _gate = self.start()
         return engine.wait(180).expect().output
 
-    def check_once(self) -> None:
+    def check(self, *, removes: bool) -> None:
+        """What an undisturbed replacement leaves, and what leads there, whatever happened on the way."""
+        self.cloud.until(lambda: not removes or not self.cloud.nodes(self.pool, OLD))
+        assert self.left() == (removed() if removes else promoted(self.pool))
+        self._check_once()
+        self.project.up("--skip-preview", "--expect-no-changes").expect()
+
+    def _check_once(self) -> None:
         """Each pod was evicted once and each node cordoned once, by one run at a time, and no run is left."""
         assert sorted(self.journal.evicted()) == self.pods
         assert sorted(self.journal.cordoned()) == self.nodes
@@ -143,7 +156,7 @@ def promoted(pool: str) -> dict[str, Any]:
     }
 
 
-def removed(_pool: str) -> dict[str, Any]:
+def removed() -> dict[str, Any]:
     """What an undisturbed removal of the old version leaves."""
     return {
         "groups": {NEW: (1, 6, 2, [])},

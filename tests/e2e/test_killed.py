@@ -1,39 +1,15 @@
 """Pulumi, or the plugin in which its hooks run, is killed at every boundary of a replacement, twice, and run again."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from sandbox.engine import Project
 from tests.e2e.boundaries import PROMOTION, REMOVAL, Boundary
 from tests.e2e.record import uninterrupted
-from tests.e2e.rolling import Roll, promoted, removed
-from tests.engine_case import OLD, Cloud
+from tests.e2e.rolling import Roll
+from tests.engine_case import NEW, Cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(500)]
-
-
-@pytest.fixture
-def make_roll(cloud: Cloud, make_project: Callable[..., Project], tmp_path: Path) -> Iterator[Callable[..., Roll]]:
-    made: list[Roll] = []
-
-    def make(pool: str, *, removes: bool = False) -> Roll:
-        roll = Roll(cloud, make_project(pool), pool, tmp_path)
-        made.append(roll)
-        roll.begin(removes=removes)
-        return roll
-
-    yield make
-    for roll in made:
-        roll.end()
-
-
-def _check(cloud: Cloud, roll: Roll, *, removes: bool) -> None:
-    cloud.until(lambda: not removes or not cloud.nodes(roll.pool, OLD))
-    assert roll.left() == (removed if removes else promoted)(roll.pool)
-    roll.check_once()
-    roll.project.up("--skip-preview", "--expect-no-changes").expect()
 
 
 @pytest.mark.parametrize("removes", [False, True], ids=["promotion", "removal"])
@@ -41,7 +17,7 @@ def test_a_replacement_that_nobody_disturbs(cloud: Cloud, make_roll: Callable[..
     roll = make_roll("calm", removes=removes)
     with uninterrupted(cloud, roll.pool, f"undisturbed-{'removal' if removes else 'promotion'}"):
         roll.resume()
-    _check(cloud, roll, removes=removes)
+    roll.check(removes=removes)
 
 
 @pytest.mark.parametrize("boundary", PROMOTION + REMOVAL, ids=lambda boundary: boundary.name)
@@ -57,4 +33,26 @@ def test_killed_twice_at_a_boundary(cloud: Cloud, make_roll: Callable[..., Roll]
         roll.kill_engine(begins, deliver=not boundary.orphans)
         roll.cancel()
         roll.resume()
-    _check(cloud, roll, removes=boundary.removes)
+    roll.check(removes=boundary.removes)
+
+
+def test_a_group_that_no_state_knows_of_is_named_and_made_anew_once_it_is_deleted(
+    cloud: Cloud, make_roll: Callable[..., Roll]
+) -> None:
+    roll = make_roll("unknown")
+    (launched,) = (boundary for boundary in PROMOTION if boundary.orphans)
+    autoscaling = cloud.aws("autoscaling")
+    with uninterrupted(cloud, roll.pool, "pending-create"):
+        roll.kill_engine(launched.holds(roll.pool, roll.journal), deliver=True)
+        roll.cancel()
+        name = cloud.groups(roll.pool)[NEW]["AutoScalingGroupName"]
+        refused = roll.project.up("--skip-preview").fails().output
+        assert "interrupted while creating" in refused
+        assert f"A group with the name {name} already exists" in refused
+        # As the runbook says.
+        autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+        cloud.until(lambda: NEW not in cloud.groups(roll.pool) and not cloud.nodes(roll.pool, NEW))
+        refresh = ("refresh", "--stack", "prod", "--yes", "--non-interactive", "--skip-preview")
+        roll.project.run(*refresh, "--clear-pending-creates").expect()
+        assert "pending operations" not in roll.resume()
+    roll.check(removes=False)

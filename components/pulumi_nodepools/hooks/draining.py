@@ -40,6 +40,10 @@ SETTLE_SECONDS = 60.0
 """How long instances may take to join or to go before their doubt becomes a refusal."""
 _SETTLE_BEAT = 2.0
 _NAMED = 10
+_INTERRUPTED = (
+    "one ^C lets the drain end; a second one, or a kill, leaves nodes cordoned, groups frozen and pods that did not "
+    "move where they are, and the next `pulumi up` goes on from there"
+)
 _LINE_SECONDS = 0.2
 """A drain of hundreds of pods has more to tell than a terminal can show."""
 
@@ -235,15 +239,15 @@ class Drain:
     def _freeze(self, serving: str | None) -> None:
         props, session = self.place.props, self.place.session
         self.record.update(lambda now: replace(now, phase=f"drain {props.version}"))
-        if session is None:
-            return
-        freezing.freeze(session, self.record, props.version, self.views)
-        serving_groups = self.record.load().serving_groups
-        if serving and serving_groups:
-            floor = groups.describe(session, serving_groups).values()
-            freezing.hold_floor(session, self.record, serving, floor)
+        if session is not None:
+            freezing.freeze(session, self.record, props.version, self.views)
+            serving_groups = self.record.load().serving_groups
+            if serving and serving_groups:
+                floor = groups.describe(session, serving_groups).values()
+                freezing.hold_floor(session, self.record, serving, floor)
         names = ", ".join(view.name for view in self.views)
-        self.engine.info(props.urn, f"{props.title}: {names or 'no group'} frozen at {len(self.members.nodes)} nodes")
+        held = f"{names or 'no group'} frozen at {len(self.members.nodes)} nodes"
+        self.engine.info(props.urn, f"{props.title}: {held}; {_INTERRUPTED}")
 
     def _listen(self, progress: Progress) -> None:
         props = self.place.props
