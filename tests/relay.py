@@ -184,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         agent = self.headers.get("User-Agent") or ""
         asked = Asked(self.server.run, self.server.service, self.command, self.path, agent, data)
         if not self.server.gate.admits(asked):
+            # AWS is only cut off: its clients cannot read a refusal that is not in the words of that service.
+            if self.server.service == "kubernetes":
+                self._refuse()
             return
         upstream = self.server.connect()
         try:
@@ -197,6 +200,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._pass(answer)
         finally:
             upstream.close()
+
+    def _refuse(self) -> None:
+        """Not as a network that fails: that is asked again for some time, also by a run whose engine is gone."""
+        body = json.dumps({"kind": "Status", "reason": "BadRequest", "message": "never delivered"}).encode()
+        self.send_response_only(400)
+        for name, value in (
+            ("Content-Type", "application/json"),
+            ("Content-Length", len(body)),
+            ("Connection", "close"),
+        ):
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _pass(self, answer: http.client.HTTPResponse) -> None:
         """Chunk by chunk where the answer comes so: a watch must not wait until there is more of it."""
