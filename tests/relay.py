@@ -130,19 +130,9 @@ class Relays:
     def __init__(self, env: Mapping[str, str], folder: Path, run: int, journal: Journal, gate: Gate) -> None:
         self.gate = gate
         folder.mkdir(parents=True)
-        config = yaml.safe_load(Path(env["KUBECONFIG"]).read_text())
-        (cluster,), (user,) = config["clusters"], config["users"]
-        api, aws = urlsplit(cluster["cluster"]["server"]), urlsplit(env["AWS_ENDPOINT_URL"])
-        context = _context(folder, cluster["cluster"], user["user"])
-        self._servers = [
-            _Relay(run, "kubernetes", partial(_connection, api.netloc, context), journal, gate),
-            _Relay(run, "aws", partial(_connection, aws.netloc, None), journal, gate),
-        ]
-        kubernetes, amazon = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
-        cluster["cluster"], user["user"] = {"server": kubernetes}, {}
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(yaml.safe_dump(config))
-        self.env = {"KUBECONFIG": str(kubeconfig), "AWS_ENDPOINT_URL": amazon}
+        connects = connections(env, folder)
+        self._servers = [_Relay(run, service, connect, journal, gate) for service, connect in connects.items()]
+        self.env = led_through(folder, *(f"http://127.0.0.1:{server.server_port}" for server in self._servers))
 
     def close(self) -> None:
         self.gate.decide(deliver=False)
@@ -234,6 +224,31 @@ class _Handler(BaseHTTPRequestHandler):
         if name.startswith("do_"):
             return self._relay
         raise AttributeError(name)
+
+
+def connections(env: Mapping[str, str], folder: Path) -> dict[str, Callable[[], http.client.HTTPConnection]]:
+    """How to reach the API server, as the kubeconfig's user, and AWS; its certificates go into `folder`."""
+    config = yaml.safe_load(Path(env["KUBECONFIG"]).read_text())
+    (cluster,), (user,) = config["clusters"], config["users"]
+    api, aws = urlsplit(cluster["cluster"]["server"]), urlsplit(env["AWS_ENDPOINT_URL"])
+    context = _context(folder, cluster["cluster"], user["user"])
+    return {"kubernetes": partial(_connection, api.netloc, context), "aws": partial(_connection, aws.netloc, None)}
+
+
+def led_through(folder: Path, kubernetes: str, aws: str) -> dict[str, str]:
+    """The environment that leads a run to these addresses; its kubeconfig goes into `folder`."""
+    named = {"name": "relay"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "relay",
+        "clusters": [{**named, "cluster": {"server": kubernetes}}],
+        "users": [{**named, "user": {}}],
+        "contexts": [{**named, "context": {"cluster": "relay", "user": "relay"}}],
+    }
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return {"KUBECONFIG": str(kubeconfig), "AWS_ENDPOINT_URL": aws}
 
 
 def _connection(netloc: str, context: ssl.SSLContext | None) -> http.client.HTTPConnection:

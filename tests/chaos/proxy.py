@@ -1,64 +1,28 @@
 """Stands between a roll and one of its servers, and lets requests meet the faults of a schedule.
 
-Plain HTTP in front; upstream it is the API server's administrator, or the simulated AWS. It knows what a refusal looks
-like on each side; which request is hit is the script's to say.
+Plain HTTP in front, a connection of its own behind each of the roll's. Which request is hit is the script's to say,
+what a refusal looks like is in `servers`.
 """
 
-import json
 import queue
-import re
 import socket
-import ssl
 import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from sandbox.aws.gatekeeper import called, refusal
 from tests.chaos.schedule import Fault
+from tests.chaos.servers import GONE, REFUSALS, Asked
 
 _HOPS = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length"}
-_LIMIT = 300.0
 _BROKEN = (OSError, HTTPException, ValueError, AttributeError)
 """What http.client raises where a body breaks off; the last two where it stumbles over its own end."""
-_EVICTION = re.compile(r"/api/v1/namespaces/[^/]+/pods/[^/]+/eviction")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request as the script sees it: `words` are the kinds that it is of."""
-
-    method: str
-    path: str
-    words: frozenset[str]
-    headers: dict[str, str]
-    body: bytes
-
-
-def asked_of_kubernetes(method: str, path: str, headers: dict[str, str], body: bytes) -> Asked:
-    """evict, node, lease, record, watch; any."""
-    where = urlsplit(path)
-    found = {
-        "evict": method == "POST" and _EVICTION.fullmatch(where.path),
-        "node": method == "PATCH" and where.path.startswith("/api/v1/nodes/"),
-        "lease": "/leases" in where.path and method in {"POST", "PUT"},
-        "record": "/configmaps/nodepools-" in where.path and method in {"POST", "PUT"},
-        "watch": "watch=true" in where.query,
-    }
-    return Asked(method, path, frozenset({"any"} | {word for word, is_it in found.items() if is_it}), headers, body)
-
-
-def asked_of_aws(method: str, path: str, headers: dict[str, str], body: bytes) -> Asked:
-    """write for what changes something; any."""
-    reads = called(headers, path, body)[1].startswith(("Describe", "Get"))
-    return Asked(method, path, frozenset({"any"} if reads else {"any", "write"}), headers, body)
 
 
 class Script:
@@ -73,10 +37,10 @@ class Script:
         self._act = act
         self._lock = threading.Lock()
 
-    def meet(self, place: str, asked: Asked) -> Fault | None:
+    def meet(self, asked: Asked) -> Fault | None:
         """What the proxy has to do to this request."""
         with self._lock:
-            hits = [fault for fault in self._faults if fault.place == place and self._is_hit(fault, asked)]
+            hits = [fault for fault in self._faults if fault.place == asked.service and self._is_hit(fault, asked)]
         for fault in hits:
             if not _passed_through(fault):
                 self.act(fault)
@@ -99,54 +63,11 @@ def _passed_through(fault: Fault) -> bool:
     return fault.kind.startswith(("kubernetes/", "aws/")) or fault.kind == "process/kill-after"
 
 
-@dataclass(frozen=True)
-class Upstream:
-    """A server, and how requests to it are read and refused."""
-
-    place: str
-    host: str
-    port: int
-    tls: ssl.SSLContext | None = None
-
-    def connect(self) -> HTTPConnection:
-        if self.tls:
-            return HTTPSConnection(self.host, self.port, timeout=_LIMIT, context=self.tls)
-        return HTTPConnection(self.host, self.port, timeout=_LIMIT)
-
-    def asked(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Asked:
-        read = asked_of_aws if self.place == "aws" else asked_of_kubernetes
-        return read(method, path, headers, body)
-
-    def refuse(self, how: str, asked: Asked) -> tuple[int, str, bytes]:
-        """Status, content type and body of a refusal in the server's own words."""
-        if self.place == "aws":
-            service, _ = called(asked.headers, asked.path, asked.body)
-            status, code, message = _AWS_REFUSALS[how]
-            return refusal(service, code, message, status)
-        status, reason = _KUBERNETES_REFUSALS[how]
-        body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": status}
-        return status, "application/json", json.dumps({**body, "message": f"chaos: {reason}"}).encode()
-
-
-_AWS_REFUSALS = {
-    "throttled": (400, "Throttling", "Rate exceeded"),
-    "error": (500, "InternalFailure", "An internal error has occurred"),
-    "expired-token": (403, "ExpiredToken", "The security token included in the request is expired"),
-}
-_KUBERNETES_REFUSALS = {
-    "throttled": (429, "TooManyRequests"),
-    "throttled-bare": (429, "TooManyRequests"),
-    "error": (500, "InternalError"),
-    "unavailable": (503, "ServiceUnavailable"),
-    "expired-token": (401, "Unauthorized"),
-}
-
-
 class Proxy:
     """Listens on a port of its own until it is closed."""
 
-    def __init__(self, upstream: Upstream, script: Script) -> None:
-        self.upstream, self.script = upstream, script
+    def __init__(self, service: str, connect: Callable[[], HTTPConnection], script: Script) -> None:
+        self.service, self.connect, self.script = service, connect, script
         self.closed = threading.Event()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -180,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self._server_side = self.proxy.upstream.connect()
+        self._server_side = self.proxy.connect()
 
     def finish(self) -> None:
         self._server_side.close()
@@ -199,8 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {key.lower(): value for key, value in self.headers.items() if key.lower() not in _HOPS}
-        asked = self.proxy.upstream.asked(self.command, self.path, headers, body)
-        fault = self.proxy.script.meet(self.proxy.upstream.place, asked)
+        asked = Asked(self.proxy.service, self.command, self.path, headers, body)
+        fault = self.proxy.script.meet(asked)
         how = fault.kind.partition("/")[2] if fault else ""
         seconds = fault.seconds if fault else 0.0
         if how == "latency":
@@ -211,8 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif how == "reset":
             self._reset()
         elif how == "gone-watch":
-            self._stream(iter([_GONE]))
-        elif how in _AWS_REFUSALS | _KUBERNETES_REFUSALS:
+            self._stream(iter([GONE]))
+        elif how in REFUSALS:
             self._refuse(how, seconds, asked)
         else:
             self._pass_on(asked, fault, how, seconds)
@@ -241,12 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self._server_side.getresponse()
 
     def _refuse(self, how: str, seconds: float, asked: Asked) -> None:
-        status, kind, body = self.proxy.upstream.refuse(how, asked)
-        wait = (
-            [("Retry-After", str(int(seconds)))]
-            if how == "throttled" and self.proxy.upstream.place == "kubernetes"
-            else []
-        )
+        status, kind, body = asked.refused(how)
+        wait = [("Retry-After", str(int(seconds)))] if (how, asked.service) == ("throttled", "kubernetes") else []
         self._answer(status, [("Content-Type", kind), *wait], body)
 
     def _answer(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
@@ -276,9 +193,6 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             if self._server_side.sock:
                 self._server_side.sock.shutdown(socket.SHUT_RDWR)
-
-
-_GONE = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}).encode() + b"\n"
 
 
 def _late(lines: Iterator[bytes], seconds: float, closed: threading.Event) -> Iterator[bytes]:

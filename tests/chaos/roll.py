@@ -19,6 +19,7 @@ from tests.chaos.invariants import Run, Story, Violation, violations
 from tests.chaos.proxy import Proxy, Script
 from tests.chaos.schedule import Fault, Schedule
 from tests.chaos.stage import NEW, OLD, SIZE, TIMES, Pool, Stage
+from tests.relay import connections, led_through
 
 _LONGEST = 240.0
 """Seconds after which a run is ended: no deadline of it is so long, and a hang must be seen as one."""
@@ -75,7 +76,8 @@ class Roll:
             self.stage.fill_zones([zone for zone, _ in SUBNETS.values()])
         self.pool.create(NEW)
         active, leaving = NEW, OLD
-        proxies = [Proxy(upstream, self.script) for upstream in self.stage.upstreams()]
+        connects = connections(self.stage.sandbox.env, self.folder)
+        proxies = [Proxy(service, connect, self.script) for service, connect in connects.items()]
         try:
             run = self._up(active, leaving, self.schedule.skews[0], proxies)
         finally:
@@ -97,9 +99,9 @@ class Roll:
     def _up(self, active: str, leaving: str, skew: float, proxies: list[Proxy] | None) -> Run:
         props = self.pool.props(active, leaving, stands_by=self.schedule.shape == "standby")
         (self.folder / "up.json").write_text(json.dumps({**props, "skew": skew}))
-        env = {**self.stage.sandbox.env, "PYTHONPATH": str(REPOSITORY)}
+        env = self.stage.sandbox.env
         if proxies:
-            env |= {"KUBECONFIG": str(self._kubeconfig(proxies[0].url)), "AWS_ENDPOINT_URL": proxies[1].url}
+            env |= led_through(self.folder, *(proxy.url for proxy in proxies))
         command = [sys.executable, "-m", "tests.chaos.up", str(self.folder)]
         pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         self._process = subprocess.Popen(command, cwd=REPOSITORY, env=env, **pipes)
@@ -112,19 +114,6 @@ class Roll:
         run = Run(self._process.returncode, output)
         self.story.runs.append(run)
         return run
-
-    def _kubeconfig(self, url: str) -> Path:
-        path = self.folder / "kubeconfig"
-        body = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "chaos",
-            "clusters": [{"name": "chaos", "cluster": {"server": url}}],
-            "users": [{"name": "chaos", "user": {"token": "chaos"}}],
-            "contexts": [{"name": "chaos", "context": {"cluster": "chaos", "user": "chaos"}}],
-        }
-        path.write_text(json.dumps(body))
-        return path
 
     def _state(self) -> list[str]:
         path = self.folder / "state.json"

@@ -39,10 +39,15 @@ KINDS = (
 SHAPES = ("remove", "standby", "roll-back")
 """How the roll is meant to go: the old version is removed, stands by, or is returned to if the first run fails."""
 _ONE_WATCH = ("kubernetes/stale-watch", "kubernetes/dropped-watch", "kubernetes/gone-watch")
+_KINDLY = (*_ONE_WATCH, "kubernetes/latency", "aws/latency")
 _SHARED = ("pause/", "kill/", "zones/")
 _ENDING = ("process/", "death/", "zones/")
 _LASTING = ("kubernetes/expired-token", "aws/expired-token")
 """Credentials that are refused again after they were renewed are for a human to renew."""
+_TRIES = 5
+"""So many times a call of AWS is tried."""
+_LEASE = 10.0
+"""Seconds without a renewal that cost a run its Lease; a refusal costs about one."""
 _WORK = ("evict", "node", "lease", "record")
 """What a drain asks of the API server: evictions, patches of nodes, its Lease, the pool's record."""
 
@@ -56,6 +61,11 @@ class Fault:
     after: int
     count: int = 1
     seconds: float = 0.0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the requests that it meets get no good answer."""
+        return self.kind not in _KINDLY and self.kind.startswith(("kubernetes/", "aws/"))
 
     @property
     def place(self) -> str:
@@ -80,7 +90,10 @@ class Schedule:
     @property
     def passing(self) -> bool:
         """Whether a run that meets all this has to reach its end without help: no fault ends it or outlasts it."""
-        return not any(fault.kind.startswith(_ENDING) or fault.kind in _LASTING for fault in self.faults)
+        ends = any(fault.kind.startswith(_ENDING) or fault.kind in _LASTING for fault in self.faults)
+        aws = sum(fault.count for fault in self.faults if fault.place == "aws" and fault.refuses)
+        kubernetes = sum(fault.count * max(1.0, fault.seconds) for fault in self.faults if fault.refuses)
+        return not ends and aws < _TRIES and kubernetes < _LEASE
 
     @property
     def alone(self) -> bool:
@@ -98,25 +111,27 @@ def draw(seed: int) -> Schedule:
     lead = KINDS[seed % len(KINDS)]
     others = [kind for kind in KINDS if kind != lead and not kind.startswith(_SHARED)]
     kinds = [lead, *dice.sample(others, dice.randint(0, 3))]
-    skews = (
-        (dice.choice((-3600.0, -20.0, 20.0, 3600.0)), dice.choice((-600.0, 0.0, 600.0))) if seed % 3 == 0 else (0, 0)
-    )
-    return Schedule(seed, dice.choice(SHAPES), tuple(_fault(kind, dice) for kind in kinds), skews)
+    skews = (0.0, 0.0)
+    if seed % 3 == 0:
+        skews = dice.choice((-3600.0, -20.0, 20.0, 3600.0)), dice.choice((-600.0, 0.0, 600.0))
+    # The first one comes early, before another may have ended the run.
+    faults = (_fault(kind, dice, 3 if kind == lead else 6) for kind in kinds)
+    return Schedule(seed, dice.choice(SHAPES), tuple(faults), skews)
 
 
-def _fault(kind: str, dice: random.Random) -> Fault:
+def _fault(kind: str, dice: random.Random, latest: int) -> Fault:
     hit, _, how = kind.partition("/")
     if hit == "zones":
         return Fault(kind, "any", 1, 1, round(dice.uniform(3, 8), 1))
     if hit == "aws":
         count, seconds = _extent(how, dice)
-        return Fault(kind, dice.choice(("any", "write")), dice.randint(1, 8), min(count, 3), seconds)
+        return Fault(kind, dice.choice(("any", "write")), dice.randint(1, latest), min(count, 3), seconds)
     if hit == "kubernetes":
         count, seconds = _extent(how, dice)
         on = "watch" if kind in _ONE_WATCH else dice.choice(("any", *_WORK))
-        return Fault(kind, on, dice.randint(1, 60 if on == "any" else 6), count, seconds)
+        return Fault(kind, on, dice.randint(1, 10 * latest if on == "any" else latest), count, seconds)
     most = 4 if hit == "pause" else 6  # an API server that is away for longer costs the Lease
-    return Fault(kind, dice.choice(_WORK), dice.randint(1, 6), 1, round(dice.uniform(2, most), 1))
+    return Fault(kind, dice.choice(_WORK), dice.randint(1, latest), 1, round(dice.uniform(2, most), 1))
 
 
 def _extent(how: str, dice: random.Random) -> tuple[int, float]:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import ssl
 import sys
 import threading
 import time
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pulumi_nodepools import names
 from pulumi_nodepools.bootstrap import Bootstrap, KubeadmJoin, render
@@ -22,7 +20,6 @@ from sandbox.engine import REPOSITORY
 from sandbox.stack import REGION, ROOT_VARIABLE, Sandbox
 from tests.apiserver.drain_case import Cluster
 from tests.chaos.invariants import Death, leftovers
-from tests.chaos.proxy import Upstream
 from tests.chaos.schedule import Fault
 
 CLUSTER = "prod"
@@ -48,17 +45,6 @@ class Stage:
         self.cluster = Cluster(sandbox.control_plane)
         self.autoscaling, self.ec2 = (_client(sandbox, name) for name in ("autoscaling", "ec2"))
         self.account = str(_client(sandbox, "sts").get_caller_identity()["Account"])
-
-    def upstreams(self) -> tuple[Upstream, Upstream]:
-        """The API server as its administrator, and AWS."""
-        folder = self.sandbox.root / "control-plane" / "pki"
-        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-        context.load_cert_chain(folder / "admin.crt", folder / "admin.key")
-        api, aws = urlsplit(self.sandbox.control_plane.endpoint), urlsplit(self.sandbox.aws_endpoint)
-        return (
-            Upstream("kubernetes", str(api.hostname), int(api.port or 0), context),
-            Upstream("aws", str(aws.hostname), int(aws.port or 0)),
-        )
 
     def fill_zones(self, zones: list[str]) -> None:
         """From now on no instance can be started in these."""

@@ -5,14 +5,16 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.errors import AccessDeniedError
-from tests.chaos.proxy import Proxy, Script, Upstream, asked_of_aws, asked_of_kubernetes
+from tests.chaos.proxy import Proxy, Script
 from tests.chaos.schedule import Fault
+from tests.chaos.servers import Asked
 
 WATCH = "/api/v1/pods?watch=true"
 EVICTION = "/api/v1/namespaces/shop/pods/web-1/eviction"
@@ -77,7 +79,8 @@ def through(server: Served) -> Iterator[Callable[..., http.client.HTTPConnection
     proxies: list[Proxy] = []
 
     def connect(*faults: Fault, place: str = "kubernetes", act: Callable = lambda fault: None):
-        proxies.append(Proxy(Upstream(place, "127.0.0.1", server.server_address[1]), Script(faults, act)))
+        behind = partial(http.client.HTTPConnection, "127.0.0.1", server.server_address[1])
+        proxies.append(Proxy(place, behind, Script(faults, act)))
         connection = http.client.HTTPConnection(proxies[-1].url.removeprefix("http://"), timeout=10)
         connection.script = proxies[-1].script
         return connection
@@ -209,7 +212,7 @@ def test_aws_refuses_in_words_that_its_clients_know(through, monkeypatch) -> Non
 
 def test_requests_are_told_apart() -> None:
     def words(method: str, path: str) -> set[str]:
-        return {*asked_of_kubernetes(method, path, {}, b"").words} - {"any"}
+        return {*Asked("kubernetes", method, path, {}, b"").words} - {"any"}
 
     lease = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodepools-c1"
     record = "/api/v1/namespaces/kube-system/configmaps/nodepools-c1"
@@ -220,4 +223,4 @@ def test_requests_are_told_apart() -> None:
     assert words("GET", WATCH) == {"watch"}
     signed = {"authorization": "AWS4-HMAC-SHA256 Credential=k/20260101/us-west-2/autoscaling/aws4_request, x"}
     for action, expected in (("DescribeAutoScalingGroups", {"any"}), ("SuspendProcesses", {"any", "write"})):
-        assert asked_of_aws("POST", "/", signed, f"Action={action}".encode()).words == expected
+        assert Asked("aws", "POST", "/", signed, f"Action={action}".encode()).words == expected

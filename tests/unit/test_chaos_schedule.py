@@ -1,6 +1,8 @@
 """Schedules of faults: the same for the same seed, and every kind has its turn."""
 
-from tests.chaos.schedule import KINDS, SHAPES, draw
+import pytest
+
+from tests.chaos.schedule import KINDS, SHAPES, Fault, Schedule, draw
 
 
 def test_a_seed_means_the_same_schedule_for_ever() -> None:
@@ -26,3 +28,21 @@ def test_a_schedule_that_only_passes_by_holds_nothing_that_ends_a_run() -> None:
     for one in map(draw, range(200)):
         ends = [fault for fault in one.faults if fault.kind.startswith(("process/", "death/", "zones/"))]
         assert not (one.passing and ends)
+    assert sum(one.passing for one in map(draw, range(200))) > 40
+
+
+@pytest.mark.parametrize(
+    ("fault", "passing"),
+    [
+        (Fault("kubernetes/unavailable", "any", 1, 6), True),
+        (Fault("kubernetes/throttled", "lease", 1, 6, 2.0), False),
+        (Fault("kubernetes/stale-watch", "watch", 1, 20, 4.0), True),
+        (Fault("aws/error", "any", 1, 3), True),
+        (Fault("aws/error", "any", 1, 5), False),
+        (Fault("kubernetes/expired-token", "any", 1), False),
+        (Fault("process/kill-before", "evict", 1), False),
+        (Fault("pause/kube-apiserver", "evict", 1, 1, 4.0), True),
+    ],
+)
+def test_what_lasts_longer_than_a_lease_or_than_the_tries_of_aws_does_not_pass(fault: Fault, passing: bool) -> None:
+    assert Schedule(0, "remove", (fault,)).passing == passing
