@@ -41,6 +41,9 @@ def main() -> int:
     (OUT / "summary.json").write_text(json.dumps(summary, indent=1))
     for failed in summary["violations"]:
         print(f"VIOLATION {failed['kind']}: {failed['detail']}\n  replay: {failed['replay']}")
+    unmet = [kind for kind, times in summary["faults"].items() if not times]
+    if unmet and len(schedules) >= DEFAULT:
+        print(f"never met: {', '.join(unmet)}")
     print(f"{summary['schedules']} schedules, {len(summary['violations'])} violations, {summary['seconds']} s")
     return 1 if summary["violations"] else 0
 

@@ -109,7 +109,7 @@ def draw(seed: int) -> Schedule:
     """Each kind leads in turn, so that as many seeds as there are kinds meet them all; up to three others join it."""
     dice = random.Random(seed)
     lead = KINDS[seed % len(KINDS)]
-    others = [kind for kind in KINDS if kind != lead and not kind.startswith(_SHARED)]
+    others = [kind for kind in KINDS if kind not in (lead, *_LASTING) and not kind.startswith(_SHARED)]
     kinds = [lead, *dice.sample(others, dice.randint(0, 3))]
     skews = (0.0, 0.0)
     if seed % 3 == 0:
