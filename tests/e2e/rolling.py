@@ -9,6 +9,7 @@ from typing import Any
 
 from pulumi_nodepools import names
 from pulumi_nodepools.aws.groups import FROZEN_PROCESSES
+from pulumi_nodepools.cluster.lease import noted
 from pulumi_nodepools.cluster.record import PoolRecord
 from sandbox.engine import Config, Project
 from sandbox.processes import session_members
@@ -126,7 +127,7 @@ class Roll:
                 "states": now.states,
                 "frozen": {was.version: (was.min, was.max, was.desired) for was in now.frozen.values()},
             },
-            "lease": record.holder(),
+            "leases": (record.holder(), noted(self.cloud.client, names.DRAIN_LEASE)[0]),
         }
 
     def _version(self, pod: dict[str, Any]) -> str:
@@ -152,7 +153,7 @@ def promoted(pool: str) -> dict[str, Any]:
             "states": {OLD: "standby", NEW: "active"},
             "frozen": {OLD: (1, 6, 2)},
         },
-        "lease": "",
+        "leases": ("", ""),
     }
 
 
@@ -169,7 +170,7 @@ def removed() -> dict[str, Any]:
             "states": {NEW: "active"},
             "frozen": {OLD: (1, 6, 2)},  # of a group that is gone: forgotten at the next gate
         },
-        "lease": "",
+        "leases": ("", ""),
     }
 
 

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from pulumi_nodepools.cluster import lease
 from pulumi_nodepools.cluster.lease import LEASES, Timing
 from pulumi_nodepools.cluster.turns import turn
 from pulumi_nodepools.errors import HeldError
@@ -94,6 +95,17 @@ def test_the_drain_of_another_run_is_waited_for_and_named_until_it_ends_or_dies(
         stored = cluster.get(PATH)
         assert stored["metadata"]["annotations"]["nodepools.dev/held-for"] == "one 7.6"
     assert set(heard[:2]) == {"two 7.6 by other-host-1-abcd"}
+
+
+def test_a_drain_that_was_killed_on_this_host_is_not_waited_for(cluster):
+    host, _pid, _start, place = lease.holder_identity().rsplit("-", 3)
+    # The pid of nobody, in the place where we run.
+    spec = {"holderIdentity": f"{host}-{2**22 + 1}-1-{place}", "leaseDurationSeconds": 3600, "renewTime": "2020"}
+    cluster.create(LEASES, {"metadata": {"name": DRAIN_LEASE}, "spec": spec})
+    heard = []
+    with taking(cluster, "one 7.6", waits=heard.append) as held:
+        held.check()
+    assert heard == []
 
 
 def test_it_is_not_waited_for_longer_than_the_drain_may_take(cluster):

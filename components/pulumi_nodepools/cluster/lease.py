@@ -36,6 +36,8 @@ class Timing:
 
     duration: float = 15.0
     renew: float = 5.0
+    patient: bool = True
+    """Whether a holder that lives is waited for as long as one that died, before it is refused."""
 
     @property
     def again(self) -> float:
@@ -174,8 +176,8 @@ def _queue(cluster: str, name: str) -> threading.Lock:
 def _acquire(client: Client, name: str, timing: Timing, note: str = "") -> dict[str, Any]:
     """Observe, then take. A write that loses a race is followed by a new observation.
 
-    A living holder is given as long as a dead one before it is refused: a plugin whose engine was killed needs a few
-    seconds until it knows, and the next run may come sooner.
+    Patience with a living holder is for a plugin whose engine was killed: it needs a few seconds until it knows, and
+    the next run may come sooner.
     """
     observed: tuple[str, str] | None = None
     began = since = time.monotonic()
@@ -189,7 +191,7 @@ def _acquire(client: Client, name: str, timing: Timing, note: str = "") -> dict[
             taken = _take(client, name, current, timing, note)
             if taken:
                 return taken
-        elif observed is not None and seen != observed and time.monotonic() - began > patience:
+        elif observed not in {None, seen} and (not timing.patient or time.monotonic() - began > patience):
             raise HeldError(
                 f"{holder} holds the Lease {RECORD_NAMESPACE}/{name} and is alive (it renewed it at {seen[1]}); "
                 "wait until that run has ended, or end it, and run again. Nothing was changed"

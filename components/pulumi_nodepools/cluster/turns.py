@@ -9,10 +9,10 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from pulumi_nodepools.cluster import lease
+from pulumi_nodepools.cluster import identity, lease
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.lease import LeaseHolder, Timing
 from pulumi_nodepools.errors import HeldError
@@ -60,6 +60,7 @@ def turn(
                 f"{RECORD_NAMESPACE}/{DRAIN_LEASE}). Nothing was evicted. Run again when that drain has ended"
             )
 
+    timing = replace(timing or Timing(), patient=False)  # the line itself waits, and looks whether it was stopped
     hold = partial(lease.hold, client, DRAIN_LEASE, stop=stop, timing=timing, note=who)
     with _in_line(client.cluster_uid, who, wait_for), ExitStack() as stack:
         held = None
@@ -72,9 +73,10 @@ def turn(
 
 
 def _other(client: Client) -> str:
-    """Which drain of another process has the turn, alive or not; empty if none has."""
+    """Which drain of another process has the turn, as far as is known; empty if none has."""
     holder, note = lease.noted(client, DRAIN_LEASE)
-    return f"{note or 'another pool'} by {holder}" if holder not in {"", lease.holder_identity()} else ""
+    ended = holder in {"", lease.holder_identity()} or identity.known_dead(holder)
+    return "" if ended else f"{note or 'another pool'} by {holder}"
 
 
 @contextmanager
