@@ -45,16 +45,29 @@ class Run:
 
 
 class Project:
-    """A copy of the project in `folder`, with its own stack, driven through the command line a user would type."""
+    """A copy of a project in `folder`, with its own stack, driven through the command line a user would type.
 
-    def __init__(self, folder: Path, env: Mapping[str, str], *, stack: str = "prod", echo: bool = False) -> None:
+    `source` has the project's files: this repository's own, unless another folder is given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        stack: str = "prod",
+        echo: bool = False,
+        source: Path = REPOSITORY,
+    ) -> None:
         self.folder = folder
         self.stack = stack
         self.env = dict(env)
         self._echo = echo
         folder.mkdir(parents=True, exist_ok=True)
-        for name in PROJECT_FILES:
-            shutil.copy(REPOSITORY / name, folder / name)
+        files = [source / name for name in PROJECT_FILES] if source == REPOSITORY else source.iterdir()
+        for path in files:
+            if path.is_file():
+                shutil.copy(path, folder / path.name)
         link = folder / ".venv"
         if not link.exists():
             link.symlink_to(Path(sys.prefix))

@@ -53,7 +53,7 @@ class ClusterArgs:
                 ca_cert_hashes=join.ca_cert_hashes,
             )
             if isinstance(join, KubeadmJoinConfig)
-            else EksJoin(service_cidr=join.service_cidr or ""),
+            else EksJoin(service_cidr=join.service_cidr or "", access_entry=join.access_entry),
             access=_access(config, region),
             region=region,
         )
@@ -288,7 +288,7 @@ class BlueGreenNodePoolArgs:
         if nodes and not all(isinstance(subnet, str) for subnet in nodes.subnet_ids):
             raise ConfigError(
                 f"pool {self.pool}: subnet_ids must be plain text, they are looked up before anything is created; "
-                "take them from configuration or from StackReference.get_output_details"
+                "take them from configuration"
             )
 
     def _asked(self, version: str) -> dict[str, bool]:

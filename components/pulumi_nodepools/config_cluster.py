@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pulumi_nodepools import config_checks as checks
-from pulumi_nodepools.config_model import Model, Text, some
+from pulumi_nodepools.config_model import Model, Switch, Text, some
 
 ClusterName = Annotated[str, BeforeValidator(partial(checks.name, "cluster name"))]
 
@@ -40,6 +40,10 @@ class EksJoinConfig(Model):
     service_cidr: Annotated[Text, AfterValidator(checks.network)] | None = Field(
         default=None,
         description="the cluster's service network, such as 172.20.0.0/16; Amazon Linux 2023 asks for it",
+    )
+    access_entry: Switch = Field(
+        default=True,
+        description="whether roles made for nodes get an access entry; false where the aws-auth ConfigMap admits nodes",
     )
 
 

@@ -7,11 +7,11 @@ import hashlib
 import json
 
 import pulumi
-from pulumi_aws import iam
+from pulumi_aws import eks, iam
 
 from pulumi_nodepools import names
 from pulumi_nodepools.args import NodePoolArgs
-from pulumi_nodepools.bootstrap import KubeadmJoin
+from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 
 _ROLE_LIMIT = 64
 _TRUST = {
@@ -45,7 +45,18 @@ class NodeRole:
         ]
         profile = iam.InstanceProfile(f"{name}-profile", name=physical, role=role.name, opts=opts)
         self.profile_arn = profile.arn
-        self.attachments = [own, *added]
+        self.attachments = [own, *added, *_entry(name, args, role, opts)]
+
+
+def _entry(name: str, args: NodePoolArgs, role: iam.Role, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    """What lets the role's instances into an EKS cluster."""
+    cluster = args.cluster
+    if not isinstance(cluster.join, EksJoin) or not cluster.join.access_entry:
+        return []
+    where = cluster.access.cluster_name or cluster.name
+    return [
+        eks.AccessEntry(f"{name}-role-entry", cluster_name=where, principal_arn=role.arn, type="EC2_LINUX", opts=opts)
+    ]
 
 
 def policy(args: NodePoolArgs) -> dict[str, object]:

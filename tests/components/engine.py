@@ -1,8 +1,11 @@
 """A mock engine that records what a program registers, with the edges that the real engine would see."""
 
 import gc
+import json
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -13,13 +16,24 @@ ACCOUNT = "123456789012"
 _COMPUTED = {
     "aws:autoscaling/group:Group": lambda name: {"arn": f"arn:aws:autoscaling:::{name}"},
     "aws:ec2/launchTemplate:LaunchTemplate": lambda _name: {"latestVersion": 1},
+    "eks:index:Cluster": lambda _name: {
+        "clusterSecurityGroupId": "sg-0123456789abcdef0",
+        "kubeconfig": {"clusters": [{"cluster": {"server": "https://eks", "certificate-authority-data": "LS0t"}}]},
+    },
+    "aws:iam/role:Role": lambda name: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"},
     "aws:iam/instanceProfile:InstanceProfile": lambda name: {"arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"},
 }
 
 _OTHER_STACK = {
-    "clusterEndpoint": "https://api.example.com",
-    "clusterCertificateAuthority": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
-    "nodeSecurityGroupId": "sg-0123456789abcdef0",
+    "endpoint": "https://api.example.com",
+    "certificateAuthority": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+    "nodeSecurityGroup": "sg-0123456789abcdef0",
+}
+_EKS_CLUSTER = {
+    "endpoint": "https://eks.example.com",
+    "certificateAuthorities": [{"data": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"}],
+    "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16"}],
+    "vpcConfig": {"subnetIds": ["subnet-0aaaaaaaaaaaaaaa1"], "clusterSecurityGroupId": "sg-0123456789abcdef0"},
 }
 
 
@@ -54,6 +68,8 @@ class _Mocks(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self.calls.append(args.token)
+        if args.token == "aws:eks/getCluster:getCluster":
+            return _EKS_CLUSTER, []
         return {"accountId": self.account, "arn": "", "id": "", "userId": ""}, []
 
 
@@ -66,7 +82,7 @@ class _Monitor(mocks.MockMonitor):
         """As the real engine does: the whole chain of parents' types, without the stack's."""
         above = parent.split("::")[2] if parent else ""
         chain = type_ if above in ("", "pulumi:pulumi:Stack") else f"{above}${type_}"
-        return f"urn:pulumi:prod::nodepools::{chain}::{name}"
+        return f"urn:pulumi:prod::{pulumi.get_project()}::{chain}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         response = super().RegisterResource(request)
@@ -109,11 +125,13 @@ class Recording:
         return found[0]
 
 
-def run(program: Callable[[], Any], *, preview: bool = False, account: str = ACCOUNT) -> Recording:
+def run(
+    program: Callable[[], Any], *, preview: bool = False, account: str = ACCOUNT, project: str = "nodepools"
+) -> Recording:
     """Run `program` against the mock engine; whatever it raises comes through, also from inside an apply."""
     answers = _Mocks(account, preview=preview)
     monitor = _Monitor(answers)
-    set_mocks(answers, project="nodepools", stack="prod", preview=preview, monitor=monitor)
+    set_mocks(answers, project=project, stack="prod", preview=preview, monitor=monitor)
     held: list[Any] = []
     try:
         pulumi_test(lambda: held.append(program()))()
@@ -122,6 +140,16 @@ def run(program: Callable[[], Any], *, preview: bool = False, account: str = ACC
         # failure, Python 3.11 gives up with "AST constructor recursion depth mismatch" and hides which test it was.
         gc.collect()
     return Recording(monitor.registered, answers.calls, held[0])
+
+
+def run_program(path: Path, config: dict[str, Any], project: str = "nodepools") -> Recording:
+    """Run a whole program with a stack's configuration, as the engine's host would."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    pulumi.runtime.set_all_config(texts)
+    try:
+        return run(lambda: runpy.run_path(str(path), run_name="__main__"), project=project)
+    finally:
+        pulumi.runtime.set_all_config({})
 
 
 def resolved(output: pulumi.Output[Any], into: list[Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pulumi_nodepools import (
+    Access,
     ClusterArgs,
     EksJoin,
     KubeadmJoin,
@@ -68,6 +69,17 @@ def test_the_root_volume_is_encrypted_gp3_and_goes_with_the_instance() -> None:
     assert other["deviceName"] == "/dev/xvda"
     assert other["ebs"]["encrypted"] == "true"
     assert (other["ebs"]["volumeType"], other["ebs"]["iops"], other["ebs"]["kmsKeyId"]) == ("io2", 5000, "alias/nodes")
+
+
+def test_a_role_made_for_nodes_of_eks_is_admitted_before_the_first_of_them_starts() -> None:
+    access = Access(kind="eks", cluster_name="prod-in-eks")
+    recorded = build(cluster=make_cluster(join=EksJoin(), access=access))
+    entry = recorded["w-v1-role-entry"]
+    role = "arn:aws:iam::123456789012:role/prod-w-v1-us-west-2"
+    assert entry.inputs == {"clusterName": "prod-in-eks", "principalArn": role, "type": "EC2_LINUX"}
+    assert entry.name in recorded[GROUP].dependencies
+    for other in (EksJoin(access_entry=False), make_cluster().join):
+        assert not build(cluster=make_cluster(join=other)).of(":AccessEntry")
 
 
 @pytest.mark.parametrize(("written", "sent"), [(False, "false"), (True, "true")])

@@ -25,6 +25,8 @@ class EksJoin:
 
     service_cidr: str = ""
     """The cluster's service addresses, such as 10.100.0.0/16; nodeadm needs them, bootstrap.sh does not."""
+    access_entry: bool = True
+    """Whether a role that is made for nodes is admitted by an access entry; False where aws-auth alone admits nodes."""
 
 
 @dataclass(frozen=True)
