@@ -10,11 +10,7 @@ from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.place import list_nodes
 from pulumi_nodepools.names import CANARY_SUFFIX, KERNEL_CONDITION, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
 
-_WORDS = ("phase", "holder", "request")
-_HEADS = (
-    *("POOL", "VERSION", "STATE", "NODES", "READY", "SCHEDULABLE"),
-    *("PROVED", "SIGNATURES", "SERVING", "FROZEN", "PHASE", "HELD BY", "ASKED"),
-)
+_HEADS = ("POOL", "VERSION", "STATE", "NODES", "READY", "SCHEDULABLE", "PROVED")
 
 
 def collect(client: Client) -> dict[str, Any]:
@@ -32,19 +28,25 @@ def collect(client: Client) -> dict[str, Any]:
 
 
 def table(status: Mapping[str, Any]) -> str:
-    """The same for humans, one line per version."""
-    lines = [_HEADS]
-    for pool in status["pools"]:
+    """The same for humans: one line per version, and one below for each pool that is worked on."""
+    pools = status["pools"]
+    watched = any(version["watched"] for pool in pools for version in pool["versions"])
+    lines = [(*_HEADS, *(("SIGNATURES",) if watched else ()), "")]
+    for pool in pools:
         for version in pool["versions"]:
             numbers = (str(version[key]) for key in ("nodes", "ready", "schedulable", "validated"))
-            seen = str(len(version["signatures"])) if version["watched"] else "-"
-            marks = ("yes" if version[key] else "-" for key in ("serving", "frozen"))
-            called = (pool["pool"], version["version"], version["state"] or "-")
-            lines.append((*called, *numbers, seen, *marks, *(pool[key] or "-" for key in _WORDS)))
+            seen = (str(len(version["signatures"])) if version["watched"] else "-",) if watched else ()
+            marks = ", ".join(key for key in ("serving", "frozen") if version[key])
+            lines.append((pool["pool"], version["version"], version["state"] or "-", *numbers, *seen, marks))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([*rows, *filter(None, map(_work, pools))])
+
+
+def _work(pool: Mapping[str, Any]) -> str:
+    """What is done to a pool, by whom, and what somebody has asked for; empty if nothing ever was."""
+    said = (pool["phase"], pool["holder"] and f"held by {pool['holder']}", pool["request"])
+    return f"{pool['pool']}: {'; '.join(filter(None, said))}" if any(said) else ""
 
 
 def _state(record: Record, version: str) -> str:

@@ -1,4 +1,4 @@
-"""Durations and shares as users write them, to numbers. Pure."""
+"""Durations and shares as users write them, to numbers, and durations back to words. Pure."""
 
 import re
 
@@ -24,3 +24,13 @@ def share(field: str, value: str | int, total: int) -> int:
     if not (digits.isascii() and digits.isdigit()) or int(digits) == 0 or (percent and int(digits) > 100):
         raise ConfigError(f"{field}: {value!r} is neither a count of at least 1 nor a percentage from 1% to 100%")
     return max(1, total * int(digits) // 100) if percent else int(digits)
+
+
+def duration(time: float) -> str:
+    """As people say it: 18.5 s, 3 min 20 s, 2 h 5 min."""
+    if time < 60:
+        return f"{time:.1f}".rstrip("0").rstrip(".") + " s"
+    minutes, rest = divmod(round(time), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (0 if hours else rest, "s"))
+    return " ".join(f"{value} {unit}" for value, unit in parts if value)

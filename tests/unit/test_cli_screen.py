@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -14,14 +15,14 @@ def progress(nodes=NODES, blocked=()):
     return Progress("batch", 1, len(nodes), 10, list(blocked), "", nodes, Point(1.0, 0, 14))
 
 
-def text(drawn, width=100):
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(drawn)
+def text(title, shown, *, width=100, height=40):
+    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+    console.print(picture(title, shown, console))
     return console.file.getvalue()
 
 
 def test_nodes_capacity_and_progress_are_shown():
-    shown = text(picture("drain of worker/1", progress(), 20))
+    shown = text("drain of worker/1", progress())
     assert "drain of worker/1  batch  10 pods left" in shown
     assert "1/3 nodes" in shown
     assert "ready nodes: 0 old, 14 new or staying, 14 in all" in shown
@@ -34,15 +35,40 @@ def test_nodes_capacity_and_progress_are_shown():
 
 def test_more_nodes_than_lines_are_counted():
     nodes = tuple(NodeProgress(f"n{index:03}", "waiting", 1) for index in range(100))
-    shown = text(picture("t", progress(nodes), 10))
-    assert "n009" in shown
-    assert "n010" not in shown
-    assert "and 90 waiting" in shown
+    shown = text("t", progress(nodes), height=15)
+    assert "n008" in shown
+    assert "n009" not in shown
+    assert "and 91 waiting" in shown
+    assert len(shown.splitlines()) == 14, "one line is the cursor's"
+
+
+def test_long_names_and_messages_keep_the_picture_within_80_columns_and_the_terminal():
+    nodes = tuple(
+        NodeProgress(f"ip-172-31-128-{n}.us-west-2.compute.internal." + "x" * 60, "active", 12) for n in range(50)
+    )
+    pod = "pod " + "a" * 63 + "/" + "b" * 150
+    entries = [Diagnosis("budget", pod, "n2", "message " * 20, "fix " * 30) for _ in range(3)]
+    drawn = text("drain of worker/7.6.1810", progress(nodes, entries), width=80, height=24)
+    lines = drawn.splitlines()
+    assert (max(map(len, lines)), len(lines)) == (80, 23), "one line is the cursor's"
+    shown = [line.split()[1:] for line in lines if line.startswith("ip-172")]
+    assert shown == [["evicting", "12"]] * 9, "each node keeps to its line"
+    assert "and 41 evicting" in drawn
+    assert "and 2 more are blocked" in drawn
+
+
+def test_how_long_it_takes_yet_is_told_with_its_basis_once_something_moves():
+    nodes = tuple(NodeProgress(f"n{n}", "done" if n < 3 else "waiting", 0) for n in range(9))
+    working = replace(progress(nodes), nodes_done=3, working=90.0)
+    assert "3/9 nodes  about 3 min left (3 nodes took 1 min 30 s)" in text("t", working)
+    stuck = Diagnosis("budget", "pod a/b", "n4", "needs 2", "scale it up")
+    for untold in (replace(working, nodes_done=0), replace(working, nodes_done=9), replace(working, blocked=[stuck])):
+        assert " took " not in text("t", untold)
 
 
 def test_what_is_blocked_is_named_with_its_fix_and_markup_in_it_is_only_text():
     entries = [Diagnosis("pdb", "[red]pod[/red] a/b", "n2", f"needs {n}", "scale it up") for n in range(7)]
-    shown = text(picture("t", progress(blocked=entries), 20))
+    shown = text("t", progress(blocked=entries))
     assert "[red]pod[/red] a/b on n2: pdb: needs 0" in shown
     assert "scale it up" in shown
     assert "needs 5" not in shown

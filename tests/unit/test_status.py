@@ -26,7 +26,29 @@ def test_each_version_is_shown_with_its_state():
     }
     lines = status.table({"pools": [pool]}).splitlines()
     assert lines[0].split()[:4] == ["POOL", "VERSION", "STATE", "NODES"]
-    assert lines[2].split()[:4] == ["worker", "v1", "standby", "1"]
+    assert lines[2].split() == ["worker", "v1", "standby", "1", "1", "0", "1", "frozen"]
+    assert lines[3].split()[-1] == "serving"
+    assert "SIGNATURES" not in lines[0], "no column for what nobody watches"
+
+
+def test_what_is_done_to_a_pool_stands_below_in_a_terminal_s_width():
+    version = {
+        "version": "7.7.1908",
+        "state": "standby",
+        "nodes": 14,
+        "ready": 14,
+        "schedulable": 14,
+        "validated": 14,
+        "watched": 0,
+        "signatures": [],
+        "serving": True,
+        "frozen": True,
+    }
+    idle = {"pool": "build", "phase": "", "holder": "", "request": "", "versions": [version]}
+    busy = idle | {"pool": "worker", "phase": "drain 7.6.1810", "holder": "host/7", "request": "pause by eve"}
+    lines = status.table({"pools": [idle, busy]}).splitlines()
+    assert lines[3:] == ["worker: drain 7.6.1810; held by host/7; pause by eve"]
+    assert max(map(len, lines)) <= 80
 
 
 def test_signatures_in_the_kernel_logs_of_a_version_are_shown_where_somebody_watches():

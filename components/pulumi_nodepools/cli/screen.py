@@ -13,12 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from pulumi_nodepools.drain.model import NodeProgress, Progress
+from pulumi_nodepools.drain.pace import time_left
 
 _BLOCKED = 5
+_LEAST = 3
+"""Nodes that are shown even where the rest fills the terminal."""
+_OTHER_COLUMNS = 22
+"""What the table of nodes needs beside their names; rich would take it from these columns first."""
 _STYLES = {"done": "green", "gone": "green", "active": "blue", "skipped": "red"}
 _WORDS = {"waiting": "waiting", "active": "evicting", "done": "empty", "gone": "gone", "skipped": "left out"}
-_OTHER_LINES = 14
-"""Lines of a terminal that the table of nodes must leave to the rest."""
 
 
 class Screen:
@@ -39,55 +42,62 @@ class Screen:
         self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
-        rows = max(3, self._console.height - _OTHER_LINES)
-        self._live.update(picture(self._title, progress, rows), refresh=True)
+        self._live.update(picture(self._title, progress, self._console), refresh=True)
 
 
-def picture(title: str, progress: Progress, rows: int) -> RenderableType:
-    """One picture of a drain with at most `rows` nodes. Text from the cluster is text: no markup is read in it."""
-    parts: list[RenderableType] = [_head(title, progress), _bar(progress)]
+def picture(title: str, progress: Progress, console: Console) -> RenderableType:
+    """One picture of a drain, as much as fits. Text from the cluster is text: no markup is read in it."""
+    head = Group(*_head(title, progress))
+    # Two lines besides: the table's heads, and the cursor's below the picture.
+    room = console.height - len(console.render_lines(head)) - 2
+    for count in range(_BLOCKED, 0, -1):
+        blocked = Group(*_blocked(progress, count))
+        rows = room - len(console.render_lines(blocked))
+        if rows >= _LEAST:
+            break
+    return Group(head, _nodes(progress.nodes, max(rows, _LEAST), console.width), blocked)
+
+
+def _head(title: str, progress: Progress) -> list[RenderableType]:
+    first = Text(title, style="bold").append(f"  {progress.phase}  {progress.pods_left} pods left", style="not bold")
+    parts: list[RenderableType] = [first, _bar(progress)]
     if progress.capacity is not None:
         now = progress.capacity
         parts.append(Text(f"ready nodes: {now.blue} old, {now.green} new or staying, {now.blue + now.green} in all"))
-    parts.append(_nodes(progress.nodes, rows))
-    parts.extend(_blocked(progress))
-    return Group(*parts)
-
-
-def _head(title: str, progress: Progress) -> Text:
-    head = Text(title, style="bold")
-    return head.append(f"  {progress.phase}  {progress.pods_left} pods left", style="not bold")
+    return parts
 
 
 def _bar(progress: Progress) -> Table:
     bar = Table.grid(padding=(0, 2))
-    done = ProgressBar(total=max(progress.nodes_total, 1), completed=progress.nodes_done, width=40)
-    bar.add_row(done, f"{progress.nodes_done}/{progress.nodes_total} nodes")
+    done = ProgressBar(total=max(progress.nodes_total, 1), completed=progress.nodes_done, width=20)
+    bar.add_row(done, f"{progress.nodes_done}/{progress.nodes_total} nodes", time_left(progress))
     return bar
 
 
-def _nodes(nodes: tuple[NodeProgress, ...], rows: int) -> Table:
+def _nodes(nodes: tuple[NodeProgress, ...], rows: int, width: int) -> Table:
     order = {"active": 0, "skipped": 1, "waiting": 2}
     chosen = sorted(nodes, key=lambda node: (order.get(node.phase, 3), node.name))
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("NODE")
+    table.add_column("NODE", no_wrap=True, overflow="ellipsis", max_width=width - _OTHER_COLUMNS)
     table.add_column("STATE")
     table.add_column("PODS LEFT", justify="right")
-    for node in chosen[:rows]:
+    shown = rows if len(chosen) <= rows else rows - 1
+    for node in chosen[:shown]:
         word = Text(_WORDS[node.phase], style=_STYLES.get(node.phase, ""))
         table.add_row(Text(node.name), word, str(node.pods_left) if node.pods_left else "-")
-    if len(chosen) > rows:
-        rest = Counter(_WORDS[node.phase] for node in chosen[rows:])
+    if len(chosen) > shown:
+        rest = Counter(_WORDS[node.phase] for node in chosen[shown:])
         table.add_row(Text("and " + ", ".join(f"{count} {word}" for word, count in rest.items()), style="dim"))
     return table
 
 
-def _blocked(progress: Progress) -> list[Text]:
+def _blocked(progress: Progress, count: int) -> list[Text]:
+    """The first `count` of what does not move, each with its fix."""
     shown = [
         Text(f"{one.object} on {one.node or 'no node'}: {one.reason}: {one.message}", style="yellow").append(
             f"\n  {one.fix}", style="not yellow"
         )
-        for one in progress.blocked[:_BLOCKED]
+        for one in progress.blocked[:count]
     ]
-    more = len(progress.blocked) - _BLOCKED
+    more = len(progress.blocked) - count
     return [*shown, Text(f"and {more} more are blocked", style="dim")] if more > 0 else shown

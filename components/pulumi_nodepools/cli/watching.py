@@ -18,7 +18,7 @@ _INTERVAL = 2.0
 def follow(client: Client, wait: Callable[[float], object] = time.sleep) -> dict[str, Any]:
     """Until ^C; what was seen last. A cluster that does not answer is told of and asked again."""
     found = collect(client)
-    live = Live(Text(table(found)), auto_refresh=False) if sys.stdout.isatty() else None
+    live = Live(_shown(table(found)), auto_refresh=False) if sys.stdout.isatty() else None
     shown = "" if live else table(found)
     try:
         if live:
@@ -29,7 +29,7 @@ def follow(client: Client, wait: Callable[[float], object] = time.sleep) -> dict
             wait(_INTERVAL)
             found, text = _look(client, found)
             if live:
-                live.update(Text(text), refresh=True)
+                live.update(_shown(text), refresh=True)
             elif text != shown:
                 print(f"\n{text}", flush=True)
             shown = text
@@ -38,6 +38,11 @@ def follow(client: Client, wait: Callable[[float], object] = time.sleep) -> dict
     finally:
         if live:
             live.stop()
+
+
+def _shown(text: str) -> Text:
+    """Cut at the terminal's edge: a wrapped line would tear the columns."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _look(client: Client, before: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -288,7 +288,8 @@ class _Run:
         self._next_progress = now + _PROGRESS
         nodes = tuple(NodeProgress(track.name, track.phase, len(track.left)) for track in tracks)
         capacity = state.capacity.points[-1] if state.capacity.points else None
-        self._listen(Progress(state.phase, done, len(tracks), left, blocked, text, nodes, capacity))
+        working = now - state.first_batch(now)
+        self._listen(Progress(state.phase, done, len(tracks), left, blocked, text, nodes, capacity, working))
 
     def _blocked(self, now: float) -> list[Diagnosis]:
         """Diagnoses, made anew at most every second: in a large cluster they cost more than deciding does."""

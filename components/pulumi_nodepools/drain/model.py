@@ -319,3 +319,5 @@ class Progress:
     nodes: tuple[NodeProgress, ...] = ()
     capacity: Point | None = None
     """Ready nodes now; None before they are known."""
+    working: float = 0.0
+    """Seconds since the first batch began; 0 before."""

@@ -89,6 +89,10 @@ class State:
         """The number of the batch that was begun last; 0 before the first."""
         return self.judgement.batch
 
+    def first_batch(self, now: float) -> float:
+        """When the first batch began; now if none has."""
+        return next((began for phase, began in self.phases if phase == "batch"), now)
+
     def at(self, when: float) -> None:
         """Ask to be woken then."""
         heapq.heappush(self.timers, when)

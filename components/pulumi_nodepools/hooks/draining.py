@@ -23,6 +23,7 @@ from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.cluster.turns import turn
 from pulumi_nodepools.drain.acknowledge import REASONS
 from pulumi_nodepools.drain.model import NodeView, Progress, WorldView
+from pulumi_nodepools.drain.pace import time_left
 from pulumi_nodepools.drain.preflight import standing
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
@@ -278,10 +279,10 @@ class Drain:
 
 
 def status_line(progress: Progress) -> str:
-    """One line: phase, nodes, pods left, and the first thing that does not move."""
-    blocked = progress.blocked
+    """One line: phase, nodes, pods left, how long yet, and the first thing that does not move."""
+    blocked, left = progress.blocked, time_left(progress)
     first = f"; {len(blocked)} blocked: {blocked[0].object} {blocked[0].reason}" if blocked else ""
     return (
         f"{progress.phase}: {progress.nodes_done}/{progress.nodes_total} nodes done, "
-        f"{progress.pods_left} pods left{first}"
+        f"{progress.pods_left} pods left{f', {left}' if left else ''}{first}"
     )

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from pulumi_nodepools.reporting.document import Capacity, Comparison, Drain, Interruption, Node, Runs
-from pulumi_nodepools.reporting.figures import Wait, duration, evictions_per_second, percent, waits
+from pulumi_nodepools.reporting.figures import Wait, evictions_per_second, percent, waits
 from pulumi_nodepools.reporting.markup import el
 from pulumi_nodepools.reporting.plot import Plot, legend, round_step
+from pulumi_nodepools.units import duration
 
 _TOP = 10.0
 _LABELLED_ROWS = 60

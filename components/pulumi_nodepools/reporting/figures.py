@@ -81,16 +81,6 @@ def requests(drain: Drain) -> int:
     return sum(sum(codes.values()) for codes in drain.api_calls.values())
 
 
-def duration(seconds: float) -> str:
-    """As people say it: 18.5 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 60:
-        return f"{seconds:.1f}".rstrip("0").rstrip(".") + " s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "h"), (minutes, "min"), (0 if hours else rest, "s"))
-    return " ".join(f"{value} {unit}" for value, unit in parts if value)
-
-
 def percent(share: float) -> str:
     """A share in per cent, to one decimal: 38.9 %, 40 %."""
     return f"{share * 100:.1f}".removesuffix(".0") + " %"

@@ -7,8 +7,9 @@ from xml.etree.ElementTree import Element
 
 from pulumi_nodepools.reporting import charts
 from pulumi_nodepools.reporting.document import Comparison, Demo, Diagnosis, Document, Drain, Failure, Soak
-from pulumi_nodepools.reporting.figures import duration, lowest, moved, percent, requests, waits
+from pulumi_nodepools.reporting.figures import lowest, moved, percent, requests, waits
 from pulumi_nodepools.reporting.markup import Child, el, html, number
+from pulumi_nodepools.units import duration
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Even if something slipped through: the browser runs no script and fetches nothing."""

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from pulumi_nodepools.reporting.figures import duration, percent, step_for
+from pulumi_nodepools.reporting.figures import percent, step_for
 from pulumi_nodepools.reporting.markup import Child, el, number
+from pulumi_nodepools.units import duration
 
 WIDTH = 1000.0
 _RIGHT, _TOP, _BOTTOM = 16.0, 10.0, 26.0

@@ -256,6 +256,11 @@ def test_each_diagnosis_is_told_once():
     assert told.lines == []
 
 
+def test_the_status_line_says_how_long_it_takes_yet():
+    line = draining.status_line(Progress("batch", 6, 14, 24, [], "", working=90.0))
+    assert line == "batch: 6/14 nodes done, 24 pods left, about 2 min left (6 nodes took 1 min 30 s)"
+
+
 def test_nodes_without_a_group_are_drained_by_label_alone(world):
     _run(world, groups=[], account="")
     assert len(world.drained) == 2

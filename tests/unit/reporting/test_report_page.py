@@ -9,9 +9,10 @@ import pytest
 from pulumi_nodepools import reporting
 from pulumi_nodepools.cli import main
 from pulumi_nodepools.reporting.document import Capacity, CapacityPoint
-from pulumi_nodepools.reporting.figures import duration, evictions_per_second, lowest, waits
+from pulumi_nodepools.reporting.figures import evictions_per_second, lowest, waits
 from pulumi_nodepools.reporting.markup import el, html
 from pulumi_nodepools.soak.evidence import Runs
+from pulumi_nodepools.units import duration
 from tests.unit.reporting.report_case import FAILURE, SCRIPT, blocked, demo, drained, soak
 
 
