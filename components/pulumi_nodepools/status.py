@@ -45,7 +45,8 @@ def table(status: Mapping[str, Any]) -> str:
 
 def _work(pool: Mapping[str, Any]) -> str:
     """What is done to a pool, by whom, and what somebody has asked for; empty if nothing ever was."""
-    said = (pool["phase"], pool["holder"] and f"held by {pool['holder']}", pool["request"])
+    phase = "" if pool["phase"] == "serving" else pool["phase"]
+    said = (phase, pool["holder"] and f"held by {pool['holder']}", pool["request"])
     return f"{pool['pool']}: {'; '.join(filter(None, said))}" if any(said) else ""
 
 

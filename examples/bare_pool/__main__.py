@@ -5,18 +5,11 @@ or BlueGreenNodePool for everything else.
 """
 
 import pulumi
-from pulumi_aws import ec2
 
 from pulumi_nodepools import Access, ClusterArgs, KubeadmJoin, NodeArgs, NodePool, NodePoolArgs, SizeArgs
 
 settings = pulumi.Config()
 zone_subnets: dict[str, list[str]] = settings.require_object("zoneSubnets")
-
-firewall = ec2.SecurityGroup(
-    "nodes",
-    vpc_id=settings.require("vpcId"),
-    egress=[ec2.SecurityGroupEgressArgs(protocol="-1", from_port=0, to_port=0, cidr_blocks=["0.0.0.0/0"])],
-)
 
 pool = NodePool(
     "scratch-v1",
@@ -38,8 +31,9 @@ pool = NodePool(
             image_id=settings.require("imageId"),
             instance_type="m5.large",
             subnet_ids=[subnet for subnets in zone_subnets.values() for subnet in subnets],
-            security_group_ids=[firewall.id],
+            security_group_ids=settings.require_object("securityGroupIds"),
             kernel_arguments=["cgroup.memory=nokmem"],
+            minimum_kernel="3.10.0-1062.4.1",
             role_policies=[],
             taints=["example.com/scratch=true:NoSchedule"],
             zones="each",

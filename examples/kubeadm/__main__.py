@@ -25,6 +25,7 @@ nodes = NodeArgs(
     subnet_ids=settings.require_object("subnetIds"),
     security_group_ids=settings.require_object("securityGroupIds"),
     kernel_arguments=["cgroup.memory=nokmem"],
+    minimum_kernel="3.10.0-1062.4.1",
     role_policies=[],
 )
 pool = BlueGreenNodePool(

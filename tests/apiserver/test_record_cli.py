@@ -45,7 +45,7 @@ def test_drained_status_and_back(cluster, run, pool):
     done = run("drain", "--pool", name, "--version", "v1", "--batch-size", "100%", "--output", "json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"]["outcome"] == "drained"
-    assert "nodes done" in done.stderr
+    assert " nodes, 0 pods left" in done.stderr
     assert {pod["spec"]["nodeName"].rsplit("-", 1)[0] for pod in cluster.ready(space)} == {f"{name}-v2"}
     assert PoolRecord(cluster.client, name).holder() == ""
 

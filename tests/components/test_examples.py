@@ -12,7 +12,6 @@ from tests.components.engine import Recording, run_program
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STACKS = {path.parent.name: path for path in sorted(EXAMPLES.glob("*/Pulumi.*.yaml"))}
-ROLE_OF_SERVICE = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
 
 
 def recorded(example: str, **more: Any) -> Recording:
@@ -108,7 +107,7 @@ def test_bare_pool_has_a_group_for_each_zone() -> None:
     sizes = {one.name: one.inputs["desiredCapacity"] for one in made.of(":Group")}
     assert sizes == {"scratch-v1-group-us-west-2a": 2, "scratch-v1-group-us-west-2b": 1}
     template = made["scratch-v1-template-us-west-2a"].inputs
-    assert template["networkInterfaces"][0]["securityGroups"] == ["nodes-id"]
+    assert template["networkInterfaces"][0]["securityGroups"] == ["sg-0123456789abcdef0"]
 
 
 def test_existing_hosts_are_asked_for_the_argument() -> None:

@@ -94,9 +94,7 @@ def _nodes(nodes: tuple[NodeProgress, ...], rows: int, width: int) -> Table:
 def _blocked(progress: Progress, count: int) -> list[Text]:
     """The first `count` of what does not move, each with its fix."""
     shown = [
-        Text(f"{one.object} on {one.node or 'no node'}: {one.reason}: {one.message}", style="yellow").append(
-            f"\n  {one.fix}", style="not yellow"
-        )
+        Text(f"{one.place}: {one.reason}: {one.message}", style="yellow").append(f"\n  {one.fix}", style="not yellow")
         for one in progress.blocked[:count]
     ]
     more = len(progress.blocked) - count

@@ -263,8 +263,12 @@ class Diagnosis:
     """What leads to it, each link caused by the next: the budget, the pod that is not ready, why it is not."""
 
     def __str__(self) -> str:
-        place = "" if self.object == f"node {self.node}" else f" on {self.node or 'no node'}"
-        return f"{self.object}{place}: {self.reason}: {self.message}. Fix: {self.fix}"
+        return f"{self.place}: {self.reason}: {self.message}. Fix: {self.fix}"
+
+    @property
+    def place(self) -> str:
+        """The object and, where that is not one itself, its node."""
+        return self.object if self.object == f"node {self.node}" else f"{self.object} on {self.node or 'no node'}"
 
     def to_json(self) -> dict[str, Any]:
         """The entry of report.json."""

@@ -260,7 +260,7 @@ class Drain:
         line, now = status_line(progress), time.monotonic()
         if line != self.said[0] and now - self.said[1] > _LINE_SECONDS:
             self.said = line, now
-            self.engine.status(props.urn, f"{props.title}: {line}")
+            self.engine.status(props.urn, f"{line} of {props.title}")
 
     def _finish(self, message: str) -> None:
         props, session = self.place.props, self.place.session
@@ -279,10 +279,8 @@ class Drain:
 
 
 def status_line(progress: Progress) -> str:
-    """One line: phase, nodes, pods left, how long yet, and the first thing that does not move."""
+    """One line, the first words for a narrow terminal: what does not move, nodes, pods, how long yet, the phase."""
     blocked, left = progress.blocked, time_left(progress)
-    first = f"; {len(blocked)} blocked: {blocked[0].object} {blocked[0].reason}" if blocked else ""
-    return (
-        f"{progress.phase}: {progress.nodes_done}/{progress.nodes_total} nodes done, "
-        f"{progress.pods_left} pods left{f', {left}' if left else ''}{first}"
-    )
+    parts = [f"{len(blocked)} blocked: {blocked[0].object} {blocked[0].reason}; "] if blocked else []
+    parts.append(f"{progress.nodes_done}/{progress.nodes_total} nodes, {progress.pods_left} pods left")
+    return "".join([*parts, f", {left}" if left else "", f"; {progress.phase}"])

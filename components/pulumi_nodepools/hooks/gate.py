@@ -230,7 +230,7 @@ class _Gate:
         first = trouble or next((f"{name} {lack}" for name, lack in verdict.lacks.items()), "")
         more = f" (and {len(verdict.lacks) - 1} more)" if len(verdict.lacks) > 1 and not trouble else ""
         tail = f"; {first}{more}" if first else f"; good {good}/{self.gate.consecutive}"
-        self.engine.status(place.urn, f"{place.title}: {verdict.ready}/{verdict.total} nodes ready{tail}")
+        self.engine.status(place.urn, f"{verdict.ready}/{verdict.total} nodes of {place.title} ready{tail}")
 
     def _finish(self, verdict: Verdict) -> None:
         self.lease.check()

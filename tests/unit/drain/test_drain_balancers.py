@@ -36,6 +36,7 @@ def test_nothing_is_evicted_before_the_node_has_left():
     assert case.sent == [], "a pod that comes meanwhile waits as well"
     (entry,) = (entry for entry in case.state.blocked(1.0) if entry.reason == "load-balancer")
     assert LB in entry.message
+    assert case.state.blocked(1.0, after=5.0) == [], "what has only begun is not said to be stuck"
     case.at(2.9)
     assert asked(case) == []
     case.at(3.0)

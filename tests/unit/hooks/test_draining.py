@@ -125,7 +125,7 @@ def test_drains_exactly_its_nodes_frozen_and_records_it(world, tmp_path, monkeyp
     after = world.record.load()
     assert (after.phase, after.serving, set(after.frozen)) == ("drained v1", "v2", {BLUE})
     assert _group(world, GREEN).min == 1
-    assert "worker v1: batch: 1/2 nodes done, 3 pods left" in told.lines
+    assert "1/2 nodes, 3 pods left; batch of worker v1" in told.lines
     (report,) = tmp_path.iterdir()
     assert json.loads(report.read_text())["version"] == "v1"
 
@@ -252,13 +252,13 @@ def test_each_diagnosis_is_told_once():
     line = draining.status_line(
         Progress("batch", 0, 2, 9, [Diagnosis("budget", "shop/web", "n", "needs 2", "wait")], "")
     )
-    assert line == "batch: 0/2 nodes done, 9 pods left; 1 blocked: shop/web budget"
+    assert line == "1 blocked: shop/web budget; 0/2 nodes, 9 pods left; batch"
     assert told.lines == []
 
 
 def test_the_status_line_says_how_long_it_takes_yet():
     line = draining.status_line(Progress("batch", 6, 14, 24, [], "", working=90.0))
-    assert line == "batch: 6/14 nodes done, 24 pods left, about 2 min left (6 nodes took 1 min 30 s)"
+    assert line == "6/14 nodes, 24 pods left, about 2 min left (6 nodes took 1 min 30 s); batch"
 
 
 def test_nodes_without_a_group_are_drained_by_label_alone(world):

@@ -63,8 +63,8 @@ def test_passes_once_all_have_joined_and_leaves_serving_to_the_cutover(world):
     record = world.record.load()
     assert (record.serving, record.pending, record.phase) == (None, "v2", "ready v2")
     assert record.evidence["gate"] == {"version": "v2", "nodes": 2, "minimumKernel": "3.10.0-1062.4.1"}
-    assert "0/2 nodes ready" in told.lines[0]
-    assert told.lines[-1] == "worker v2: 2/2 nodes ready; good 2/2"
+    assert "0/2 nodes of worker v2 ready" in told.lines[0]
+    assert told.lines[-1] == "2/2 nodes of worker v2 ready; good 2/2"
     assert world.record.holder() == ""
 
 
