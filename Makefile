@@ -89,7 +89,7 @@ boot-test: $(STAMP) ## A real machine, emulated, boots our user data; out/boot-t
 	@tests/tools.sh check boot
 	$(PY) -m pytest -m boot tests/boot
 
-sandbox-up: setup binaries ## Start a sandbox to play with; prints the environment to export
+sandbox-up: setup ## Start a sandbox to play with: eval "$$(make -s sandbox-up)" leads a shell into it
 	@$(PY) -m sandbox up
 
 sandbox-down: $(STAMP) ## Stop it

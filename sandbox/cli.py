@@ -44,7 +44,10 @@ def _up(root: Path | None) -> int:
         )
     else:
         print(f"# the sandbox in {sandbox.root} runs already; nothing was changed", file=sys.stderr)
-    for line in export_lines(sandbox.exports, sorted(os.environ)):
+    exports = sandbox.exports
+    # The `nodepools` command of this environment, which need not be activated.
+    commands = os.pathsep.join([exports["PATH"], str(Path(sys.executable).parent)])
+    for line in export_lines(exports | {"PATH": commands}, sorted(os.environ)):
         print(line)
     return 0
 

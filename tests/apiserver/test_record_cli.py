@@ -55,7 +55,7 @@ def test_drained_status_and_back(cluster, run, pool):
     assert (new["version"], new["schedulable"], new["serving"], new["frozen"]) == ("v2", 2, True, False)
     table = run("status").stdout
     assert name in table
-    assert "SERVING" in table
+    assert "serving" in table
 
     back = run("uncordon", "--pool", name, "--version", "v1")
     assert back.returncode == 0, back.stderr

@@ -3,17 +3,16 @@
 import json
 import os
 import subprocess
-import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.package import wheel
+from tests.package.wheel import REPOSITORY
+
 PROGRAM = """
 import pulumi
 from pulumi.runtime import mocks, set_mocks
@@ -56,33 +55,15 @@ def pool():
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The folder with wheel and source archive, built offline."""
-    folder = tmp_path_factory.mktemp("dist")
-    source = tmp_path_factory.mktemp("source")
-    names = subprocess.run(
-        ["git", "ls-files", "-z", "components", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"],
-        cwd=REPOSITORY, check=True, capture_output=True, text=True,
-    ).stdout.split("\0")  # fmt: skip
-    for name in filter(None, names):
-        if (REPOSITORY / name).exists():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((REPOSITORY / name).read_bytes())
-    build = "import sys; to = sys.argv[1]; from setuptools.build_meta import *; build_sdist(to); build_wheel(to)"
-    subprocess.run([sys.executable, "-c", build, str(folder)], cwd=source, check=True, capture_output=True)
-    return folder
+    """The folder with wheel and source archive."""
+    return wheel.build(tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture(scope="module")
 def project(built, tmp_path_factory):
     """An empty project with a `components` folder, whose environment has the wheel and sees the dependencies."""
     folder = tmp_path_factory.mktemp("project")
-    venv.create(folder / "venv", with_pip=False)
-    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "venv")}))
-    (wheel,) = built.glob("*.whl")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
-    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
-    # Found after the wheel's own; its .pth files, by which this repository is installed, are not read from there.
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    wheel.environment(folder / "venv", built)
     (folder / "components").mkdir()
     (folder / "components" / "team.py").write_text(TEAM)
     return folder
@@ -95,8 +76,8 @@ def run(project, *words):
 
 
 def test_wheel_has_the_library_its_types_and_its_page_and_nothing_else(built):
-    (wheel,) = built.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    (found,) = built.glob("*.whl")
+    with zipfile.ZipFile(found) as archive:
         names = set(archive.namelist())
     assert {"pulumi_nodepools/py.typed", "pulumi_nodepools/reporting/report.css"} <= names
     assert {name.split("/")[0] for name in names} == {"pulumi_nodepools", "pulumi_nodepools-0.1.0.dist-info"}
@@ -105,8 +86,8 @@ def test_wheel_has_the_library_its_types_and_its_page_and_nothing_else(built):
 
 
 def test_metadata_is_complete(built):
-    (wheel,) = built.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    (found,) = built.glob("*.whl")
+    with zipfile.ZipFile(found) as archive:
         metadata = message_from_bytes(archive.read("pulumi_nodepools-0.1.0.dist-info/METADATA"))
         assert any(name.endswith("LICENSE") for name in archive.namelist())
     assert metadata["Requires-Python"] == ">=3.11"
@@ -139,15 +120,19 @@ HEAVY = ("pulumi_aws", "pulumi_kubernetes", "pulumi_command", "pydantic", "rich"
 
 
 @pytest.mark.parametrize(
-    ("module", "allowed"),
+    ("module", "allowed", "modules"),
     [
-        ("pulumi_nodepools", set()),
-        ("pulumi_nodepools.drain.machine", set()),
-        ("pulumi_nodepools.reporting", set()),
-        ("pulumi_nodepools.hooks.drain_hook", {"boto3", "kubernetes"}),
-        ("pulumi_nodepools.cli", {"boto3", "kubernetes", "rich", "typer"}),
+        ("pulumi_nodepools", set(), 1),
+        ("pulumi_nodepools.drain.machine", set(), 40),
+        ("pulumi_nodepools.reporting", set(), 15),
+        # The plugin's process imports it for every operation.
+        ("pulumi_nodepools.hooks.drain_hook", set(), 20),
+        ("pulumi_nodepools.cli", {"rich", "typer"}, 150),
     ],
 )
-def test_importing_loads_only_what_it_needs(project, module, allowed):
-    code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
-    assert set(run(project, "-c", code).split()) <= allowed
+def test_importing_loads_only_what_it_needs(project, module, allowed, modules):
+    """The budget of an import: heavy packages by name, and how many modules of our own."""
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = run(project, "-c", code).split()
+    assert {*HEAVY} & {*loaded} <= allowed
+    assert sum(name.startswith("pulumi_nodepools") for name in loaded) <= modules
