@@ -37,6 +37,8 @@ CLUSTER_RULES = (
     _rule("policy", "poddisruptionbudgets", _READ),
     _rule("storage.k8s.io", "volumeattachments", _READ),
     _rule("events.k8s.io", "events", ("create",)),
+    _rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations validatingwebhookconfigurations", ("list",)),
+    _rule("", "services", ("get",)),
 )
 FORCE_RULE = _rule("", "pods", ("delete",))
 """Only where a pool says `onTimeout: force`."""

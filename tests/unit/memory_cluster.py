@@ -10,6 +10,7 @@ from pulumi_nodepools.errors import ApiError, ClusterUnreachableError
 LISTS = {"nodes", "pods", "configmaps", "poddisruptionbudgets"}
 LISTS |= {"deployments", "replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
 LISTS |= {"persistentvolumeclaims", "persistentvolumes", "volumeattachments"}
+LISTS |= {"validatingwebhookconfigurations", "mutatingwebhookconfigurations"}
 
 
 class MemoryCluster:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from pulumi_nodepools.cluster import rights
+from pulumi_nodepools.cluster import rights, webhooks
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.identity import known_dead
 from pulumi_nodepools.cluster.lease import holder_identity
@@ -14,7 +15,7 @@ from pulumi_nodepools.drain import preflight
 from pulumi_nodepools.drain.model import NodeView, WorldView
 from pulumi_nodepools.drain.preflight import Finding
 from pulumi_nodepools.drain.settings import DrainSettings
-from pulumi_nodepools.errors import DrainBlockedError
+from pulumi_nodepools.errors import AccessDeniedError, DrainBlockedError
 from pulumi_nodepools.names import CANARY_SUFFIX, POOL_LABEL, RECORD_NAMESPACE, VERSION_LABEL
 
 
@@ -25,6 +26,10 @@ def run(
     lacking = [_right(right) for right in rights.missing(client, settings)]
     held = [finding for pool in pools for finding in _held(client, pool)]
     view = look(client)
+    try:
+        view = replace(view, webhooks=webhooks.look(client))
+    except AccessDeniedError as error:
+        lacking.append(_unseen(error))
     return view, judge(view, matches, settings, (*lacking, *held))
 
 
@@ -68,6 +73,12 @@ def of_other_versions(client: Client, pool: str, active: str, settings: DrainSet
 def _right(right: rights.Right) -> Finding:
     fix = "bind the ClusterRole nodepools-drainer, or grant it, to the identity that runs the drain"
     return Finding("never", "rbac", f"right {right}", "these cluster credentials lack it, and a drain needs it", fix)
+
+
+def _unseen(error: AccessDeniedError) -> Finding:
+    fix = "let the identity that looks read webhook configurations and services"
+    message = f"whether some of them have all their pods on these nodes is not known: {error}"
+    return Finding("info", "rbac", "webhooks of the cluster", message, fix)
 
 
 def _held(client: Client, pool: str) -> Iterator[Finding]:

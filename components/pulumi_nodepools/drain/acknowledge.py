@@ -19,6 +19,7 @@ REASONS = (
     "pdb-sync-failed",
     "stuck-finalizer",
     "terminating-grace",
+    "webhook-backends",
 )
 """The reasons of findings that stop something unless they are acknowledged."""
 

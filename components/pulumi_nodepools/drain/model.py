@@ -236,6 +236,18 @@ class AttachmentView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Why it could not be detached, if that was tried and failed."""
 
 
+class WebhookView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A configuration of admission webhooks that refuses what it judges while no pod of its service answers."""
+
+    name: str
+    namespace: str
+    service: str
+    selector: Mapping[str, str] = {}
+    """The labels of the pods that answer."""
+    own_pods: bool = False
+    """Whether it judges the creation of pods in their own namespace."""
+
+
 @dataclass(frozen=True)
 class WorldView:
     """Everything seen at one moment, for guards that must be pure."""
@@ -247,6 +259,8 @@ class WorldView:
     claims: Sequence[ClaimView] = ()
     volumes: Sequence[VolumeView] = ()
     deployments: Sequence[DeploymentView] = ()
+    webhooks: Sequence[WebhookView] = ()
+    """Looked at by a preflight alone."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pulumi_nodepools.cluster import preflight, requests
+from pulumi_nodepools.cluster import preflight, requests, webhooks
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.drain.settings import DrainSettings
-from pulumi_nodepools.errors import DrainBlockedError
+from pulumi_nodepools.errors import AccessDeniedError, DrainBlockedError
 from tests.unit.memory_cluster import MemoryCluster
 
 SETTINGS = DrainSettings()
@@ -38,6 +38,15 @@ def test_missing_rights_are_findings(cluster):
     assert [one.object for one in _of(cluster) if one.reason == "rbac"] == ["right create pods/eviction"]
     lacking = [one.object for one in _of(cluster, on_timeout="force") if one.reason == "rbac"]
     assert lacking == ["right create pods/eviction", "right delete pods"]
+
+
+def test_a_reader_who_may_not_see_webhooks_is_told_that_nothing_is_known_of_them(cluster, monkeypatch):
+    def refused(_client):
+        raise AccessDeniedError("list validatingwebhookconfigurations: 403")
+
+    monkeypatch.setattr(webhooks, "look", refused)
+    told = [(one.severity, one.object) for one in _of(cluster) if one.reason == "rbac"]
+    assert told == [("info", "webhooks of the cluster")]
 
 
 def test_another_run_and_a_pause_are_findings_and_our_own_run_is_not(cluster):

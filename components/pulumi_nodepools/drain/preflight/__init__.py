@@ -16,6 +16,7 @@ from pulumi_nodepools.drain.preflight.finding import Finding
 from pulumi_nodepools.drain.preflight.pods import pod_findings
 from pulumi_nodepools.drain.preflight.surroundings import surrounding_findings
 from pulumi_nodepools.drain.preflight.volumes import volume_findings
+from pulumi_nodepools.drain.preflight.webhooks import webhook_findings
 from pulumi_nodepools.drain.preflight.workloads import workload_findings
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.world import World
@@ -40,6 +41,7 @@ def check(
     names = sorted(node.name for node in view.nodes if matches(node))
     judged = [(pod, classify(pod, settings, wall)) for pod in _on(world, names)]
     found = [*others, *_found(world, names, judged, settings, wall)]
+    found += webhook_findings(world, frozenset(names), view.webhooks, settings)
     known = [replace(one, acknowledged=covers(settings.acknowledge, one.reason, one.thing)) for one in found]
     return sorted(known, key=lambda one: (one.acknowledged, _ORDER.index(one.severity), one.reason, one.object))
 
