@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pulumi_nodepools.cluster import deployments, eviction, rights
+from pulumi_nodepools.cluster import deployments, eviction, out_of_service, rights
 from pulumi_nodepools.cluster.announcer import Announcer
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord
@@ -34,6 +34,9 @@ from pulumi_nodepools.drain.events import (
     InstanceSeen,
     LabelNode,
     LeaveBalancers,
+    NodeAction,
+    ReleaseNode,
+    RestoreNode,
     Say,
     Stop,
     Surge,
@@ -221,8 +224,6 @@ class _Run:
         for action in actions:
             self._announcer.saw(action)
             match action:
-                case Evict() | Surge() | TaintNode() | CordonNode() | LabelNode():
-                    self._write(action)
                 case AskGuard():
                     self._guard()
                 case AskInstance() | AskCommand() | LeaveBalancers():
@@ -231,16 +232,22 @@ class _Run:
                     self._note(DrainEvent(kind, node, message))
                 case Finish(outcome, message):
                     self._note(DrainEvent(outcome, "", message))
+                case _:
+                    self._write(action)
 
-    def _write(self, action: Evict | Surge | TaintNode | CordonNode | LabelNode) -> None:
-        nodes = self._state.world.nodes
+    def _write(self, action: Evict | Surge | NodeAction) -> None:
+        nodes, owner = self._state.world.nodes, self._state.nodes.owner
         match action:
             case Evict():
                 self._send(eviction.evict, self._client, action)
             case Surge():
                 self._send(deployments.surge, self._client, action)
             case TaintNode(name):
-                self._send(eviction.taint, self._client, nodes[name], self._state.nodes.owner)
+                self._send(eviction.taint, self._client, nodes[name], owner)
+            case ReleaseNode(name):
+                self._send(out_of_service.release, self._client, nodes[name], owner)
+            case RestoreNode(name):
+                self._send(out_of_service.restore, self._client, nodes[name])
             case CordonNode(name):
                 self._send(eviction.cordon, self._client, nodes[name])
             case LabelNode(name, quarantined):

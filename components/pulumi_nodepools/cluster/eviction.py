@@ -13,11 +13,20 @@ from pulumi_nodepools.cluster.client import Client, Response, read_status
 from pulumi_nodepools.drain.events import Answered, Evict, Patched
 from pulumi_nodepools.drain.model import NodeView, Taint
 from pulumi_nodepools.errors import AccessDeniedError, ApiError, ClusterUnreachableError
-from pulumi_nodepools.names import DRAINING_TAINT, EXCLUDED_VALUE, EXCLUSION_LABEL, OWNER_ANNOTATION, QUARANTINE_LABEL
+from pulumi_nodepools.names import (
+    DRAINING_TAINT,
+    EXCLUDED_VALUE,
+    EXCLUSION_LABEL,
+    OUT_OF_SERVICE_TAINT,
+    OWNER_ANNOTATION,
+    QUARANTINE_LABEL,
+    RELEASED_ANNOTATION,
+)
 
 _MERGE = "application/merge-patch+json"
 _TRIES = 6
 """A node changes several times a minute; more lost races than this in a row mean that somebody fights for it."""
+_MARKS = (OWNER_ANNOTATION, RELEASED_ANNOTATION)
 _NODE = msgspec.json.Decoder(objects.RawNode)
 
 
@@ -67,11 +76,11 @@ def taint(client: Client, node: NodeView, owner: str) -> Patched:
     """Put the soft taint on a node and write down who cordons it."""
 
     def change(view: NodeView) -> dict[str, Any]:
-        kept = [_taint(item) for item in view.taints if item.key != DRAINING_TAINT]
+        kept = [written(item) for item in view.taints if item.key != DRAINING_TAINT]
         ours = {"key": DRAINING_TAINT, "effect": "PreferNoSchedule"}
         return {"metadata": {"annotations": {OWNER_ANNOTATION: owner}}, "spec": {"taints": [*kept, ours]}}
 
-    return _patched(client, node, "taint", change)
+    return patched(client, node, "taint", change)
 
 
 def cordon(client: Client, node: NodeView) -> Patched:
@@ -109,9 +118,9 @@ def uncordon(client: Client, nodes: Callable[[NodeView], bool], owner: str) -> l
     for page in client.list_raw("/api/v1/nodes"):
         for raw in msgspec.json.decode(page, type=_Nodes).items:
             node = objects.node_view(raw)
-            if node.annotations.get(OWNER_ANNOTATION) != owner or not nodes(node):
+            if owner not in (node.annotations.get(mark) for mark in _MARKS) or not nodes(node):
                 continue
-            result = _patched(client, node, "taint", _undo)
+            result = patched(client, node, "taint", _undo)
             if result.code not in (200, 404):
                 message = f"uncordon of node {node.name}: {result.code} {result.message}; run it again"
                 raise ApiError(message, status=result.code)
@@ -124,8 +133,12 @@ class _Nodes(msgspec.Struct):
 
 
 def _undo(view: NodeView) -> dict[str, Any]:
-    kept = [_taint(item) for item in view.taints if item.key != DRAINING_TAINT]
-    metadata: dict[str, Any] = {"annotations": {OWNER_ANNOTATION: None}}
+    """A cordon is ours if its mark is there, and so is the word that a node is out of service."""
+    body = in_service(view)
+    if OWNER_ANNOTATION not in view.annotations:
+        return body
+    kept = [taint for taint in body["spec"]["taints"] if taint["key"] != DRAINING_TAINT]
+    metadata: dict[str, Any] = {"annotations": dict.fromkeys(_MARKS)}
     ours = [QUARANTINE_LABEL] if QUARANTINE_LABEL in view.labels else []
     ours += [EXCLUSION_LABEL] if view.labels.get(EXCLUSION_LABEL) == EXCLUDED_VALUE else []
     if ours:
@@ -133,17 +146,30 @@ def _undo(view: NodeView) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"taints": kept, "unschedulable": None}}
 
 
-def _taint(item: Taint) -> dict[str, str]:
+def in_service(view: NodeView) -> dict[str, Any]:
+    """Taints and annotations without the word that a node is out of service, if it is ours."""
+    ours = RELEASED_ANNOTATION in view.annotations
+    kept = [written(item) for item in view.taints if not (ours and item.key == OUT_OF_SERVICE_TAINT)]
+    return {"metadata": {"annotations": {RELEASED_ANNOTATION: None}}, "spec": {"taints": kept}}
+
+
+def written(item: Taint) -> dict[str, str]:
+    """A taint as the API server takes it."""
     fields = {"key": item.key, "effect": item.effect, "value": item.value, "timeAdded": item.added}
     return {key: value for key, value in fields.items() if value}
 
 
-def _patched(client: Client, node: NodeView, step: Any, change: Callable[[NodeView], dict[str, Any]]) -> Patched:
-    """Patch a node under its resourceVersion: the list of taints is replaced whole, so a lost race must be seen."""
+def patched(client: Client, node: NodeView, step: Any, change: Callable[[NodeView], dict[str, Any] | None]) -> Patched:
+    """Patch a node under its resourceVersion: the list of taints is replaced whole, so a lost race must be seen.
+
+    `change` sees the node as it is then, and says None if nothing is to be done to it any more.
+    """
     path = f"/api/v1/nodes/{node.name}"
     try:
         for _ in range(_TRIES):
             body = change(node)
+            if body is None:
+                return Patched(node.name, step, 200)
             body["metadata"]["resourceVersion"] = node.resource_version
             answer = client.request("PATCH", path, body=body, content_type=_MERGE)
             if answer.status != 409:

@@ -54,10 +54,10 @@ class GuardPassed:
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """A taint, cordon or label was answered; `code` 200 done, 404 no such node, 0 no answer."""
+    """A step that changes a node was answered; `code` 200 done, 404 no such node, 0 no answer."""
 
     node: str
-    step: Literal["taint", "cordon", "label"]
+    step: Literal["taint", "cordon", "restore", "label", "release"]
     code: int
     message: str = ""
 
@@ -172,6 +172,20 @@ class CordonNode:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseNode:
+    """Nothing runs on a node any more: let Kubernetes take its pods and volumes off at once."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreNode:
+    """A node that was given up is back: take that word off it."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class LabelNode:
     """Mark a node as left out of the drain, or take the mark off."""
 
@@ -243,16 +257,5 @@ class Finish:
     diagnoses: tuple[Diagnosis, ...] = ()
 
 
-Action = (
-    TaintNode
-    | CordonNode
-    | LabelNode
-    | LeaveBalancers
-    | Evict
-    | Surge
-    | AskGuard
-    | AskInstance
-    | AskCommand
-    | Say
-    | Finish
-)
+NodeAction = TaintNode | CordonNode | LabelNode | ReleaseNode | RestoreNode
+Action = NodeAction | LeaveBalancers | Evict | Surge | AskGuard | AskInstance | AskCommand | Say | Finish

@@ -27,6 +27,7 @@ from pulumi_nodepools.drain.events import (
     Patched,
     Pause,
     Relisted,
+    RestoreNode,
     Resume,
     Say,
     Seen,
@@ -42,7 +43,7 @@ from pulumi_nodepools.drain.model import Diagnosis
 from pulumi_nodepools.drain.nodes import NodeTrack
 from pulumi_nodepools.drain.overdue import mark, marked, overdue
 from pulumi_nodepools.drain.state import Phase, State
-from pulumi_nodepools.drain.unreachable import instance_seen, look
+from pulumi_nodepools.drain.unreachable import instance_seen, look, released
 from pulumi_nodepools.names import QUARANTINE_LABEL
 from pulumi_nodepools.units import share
 
@@ -97,10 +98,15 @@ def _guard_passed(state: State, _: GuardPassed, now: float) -> None:
         _start_batch(state, now)
 
 
+_TRIED: dict[str, Callable[[State, Patched], None]] = {"label": marked, "release": released}
+"""Steps that a drain can do without: tried a few times."""
+_STEPS: dict[str, Callable[[str], Action]] = {"taint": TaintNode, "cordon": CordonNode, "restore": RestoreNode}
+
+
 def _patched(state: State, event: Patched, now: float) -> None:
     track = state.nodes.tracks[event.node]
-    if event.step == "label":
-        marked(state, event)
+    if event.step in _TRIED:
+        _TRIED[event.step](state, event)
         return
     if event.code in (200, 404):
         # The watch shows the change soon; if it does not, the patch is asked for again.
@@ -195,7 +201,7 @@ def _keep_cordoned(state: State, now: float) -> None:
         track.asked[due] = float("inf")  # until it is answered
         if due == "cordon":
             track.cordon_asked = track.cordon_asked if track.cordon_asked is not None else now
-        state.actions.append(TaintNode(name) if due == "taint" else CordonNode(name))
+        state.actions.append(_STEPS[due](name))
 
 
 def _in_taint(state: State, now: float) -> None:
@@ -307,8 +313,8 @@ def _in_gate(state: State, now: float) -> None:
 
 
 def _after_gate(state: State, now: float) -> None:
-    if state.marks:
-        return  # the labels of nodes left out are still being written
+    if state.marks or state.releases:
+        return  # what nodes left out or given up are marked with is still being written
     more = bool(state.nodes.in_phase("waiting"))
     if more and state.workloads.touched_in_batch and state.settings.batch_soak and not state.judgement.soaked:
         state.soak_until = now + state.settings.batch_soak

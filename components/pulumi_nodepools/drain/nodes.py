@@ -9,7 +9,7 @@ from pulumi_nodepools.drain.classify import Verdict, classify, tier_of
 from pulumi_nodepools.drain.model import NodeView, PodView
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.world import World
-from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION
+from pulumi_nodepools.names import DRAINING_TAINT, OWNER_ANNOTATION, RELEASED_ANNOTATION
 
 SETTLE = 2.0
 """The scheduler may bind a pod just after the cordon: a node counts as empty only this long after it was seen."""
@@ -27,7 +27,7 @@ class NodeTrack:
     phase: str = "waiting"
     """waiting, active, done, gone, or skipped (its time ran out and it was left out)"""
     asked: dict[str, float] = field(default_factory=dict)
-    """When `taint` and `cordon` may be asked for again."""
+    """When each step that it lacks may be asked for again."""
     failures: int = 0
     trouble: str = ""
     """Why the last patch failed."""
@@ -91,7 +91,7 @@ class Nodes:
         self.leaving: dict[str, None] = {}
         """Active nodes that still get traffic from load balancers."""
         self.lacking: dict[str, None] = {}
-        """Nodes that still need a taint or a cordon."""
+        """Nodes that still need a taint or a cordon, or one taken off that they had."""
         self.untainted: dict[str, None] = {}
         """Those of them that need the taint first."""
         self.look: dict[str, None] = {}
@@ -240,7 +240,7 @@ class Nodes:
         return track
 
     def step_due(self, track: NodeTrack, now: float) -> str:
-        """`taint` or `cordon` if that is what the node lacks and it was not just asked for; else nothing."""
+        """What the node lacks (`restore`, `taint`, `cordon`) if it was not just asked for; else nothing."""
         node = self._world.nodes.get(track.name)
         if node is None or track.phase == "gone":
             return ""
@@ -249,6 +249,8 @@ class Nodes:
 
     def lacks(self, node: NodeView) -> str:
         """What a node still needs. One that somebody else cordoned is as it should be, and stays theirs."""
+        if node.ready and RELEASED_ANNOTATION in node.annotations:
+            return "restore"
         ours = node.annotations.get(OWNER_ANNOTATION) == self.owner
         if node.unschedulable and not ours:
             return ""

@@ -71,6 +71,8 @@ class State:
         self.guard_for: Phase = "taint"
         self.marks: dict[str, tuple[bool, int]] = {}
         """Labels of nodes that are being written: wanted or not, and how often it was tried."""
+        self.releases: dict[str, int] = {}
+        """Nodes that are being given up in the cluster, and how often that was tried."""
         self.lost: dict[str, float] = {}
         """Kinds of objects that nothing is heard of, since when."""
         self.sees_at = float("-inf")

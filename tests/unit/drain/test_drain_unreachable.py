@@ -3,8 +3,20 @@
 import pytest
 from drain_case import WALL, Case, changed, make_pod, old_node
 
-from pulumi_nodepools.drain.events import AskInstance, Gone, InstanceSeen, Seen
+from pulumi_nodepools.drain.events import (
+    AskInstance,
+    CordonNode,
+    Gone,
+    InstanceSeen,
+    Patched,
+    ReleaseNode,
+    RestoreNode,
+    Say,
+    Seen,
+    TaintNode,
+)
 from pulumi_nodepools.drain.report import make_report
+from pulumi_nodepools.names import RELEASED_ANNOTATION
 from tests.conformance import replays
 
 DEAD = {"ready": False, "ready_status": "Unknown"}
@@ -38,6 +50,7 @@ def test_the_machine_of_a_silent_node_is_asked_for_once_and_again_later():
 def test_a_machine_that_is_no_more_ends_its_node(state):
     case = dying()
     case.tell(InstanceSeen("n", state))
+    case.tell(Patched("n", "release", 200))
     case.answer("q", 201)
     case.tell(Gone("pods", "u-q"))
     case.at(3.0)
@@ -78,3 +91,59 @@ def test_a_buried_node_stays_buried_until_it_is_ready_or_another():
     assert case.state.nodes.tracks["n"].left == {}
     case.tell(Seen(old_node(uid="n-1")))
     assert case.state.nodes.tracks["n"].left, "it runs again, with what was on it"
+
+
+def test_a_node_whose_machine_is_no_more_is_told_to_the_cluster_and_the_end_waits_for_that():
+    case = dying()
+    case.tell(InstanceSeen("n", "stopped"))
+    assert case.actions.count(ReleaseNode("n")) == 1
+    case.answer("q", 201)
+    case.tell(Gone("pods", "u-q"))
+    case.at(3.0)
+    assert case.state.finish is None, "whether it is written is not known yet"
+    case.tell(Patched("n", "release", 200))
+    assert case.state.finish.outcome == "drained"
+
+
+@pytest.mark.parametrize("state", ["running", "shutting-down", "stopping", "pending", ""])
+def test_a_machine_that_may_still_run_is_never_called_out_of_service(state):
+    case = dying()
+    case.tell(InstanceSeen("n", state))
+    case.at(16.0)
+    assert not [action for action in case.said if isinstance(action, ReleaseNode)]
+
+
+def test_a_taint_that_is_refused_is_tried_three_times_and_holds_nothing_up():
+    case = dying()
+    case.tell(InstanceSeen("n", "terminated"))
+    for _ in range(3):
+        case.tell(Patched("n", "release", 500, "etcd"))
+    assert case.said.count(ReleaseNode("n")) == 3
+    assert case.state.releases == {}
+    (told,) = [action for action in case.actions if isinstance(action, Say)]
+    assert (told.kind, told.message) == ("node-refused", "node n could not be tainted as out of service: 500 etcd")
+
+
+def test_a_node_that_is_back_has_our_word_taken_off_before_anything_else_and_again_until_it_is():
+    case = dying()
+    case.tell(InstanceSeen("n", "stopped"))
+    case.tell(Patched("n", "release", 200))
+    ours = {"annotations": {**old_node().annotations, RELEASED_ANNOTATION: "pool/v1"}}
+    case.tell(Seen(old_node(uid="n-1", **ours, **DEAD)))
+    assert RestoreNode("n") not in case.said
+    case.tell(Seen(old_node(uid="n-1", **ours)))
+    assert case.actions.count(RestoreNode("n")) == 1
+    case.tell(Patched("n", "restore", 500))
+    case.at(2.0)
+    assert case.said.count(RestoreNode("n")) == 2
+    case.tell(Patched("n", "restore", 200))
+    case.tell(Seen(old_node(uid="n-1")))
+    assert case.state.nodes.lacking == {}
+
+
+def test_a_node_that_somebody_else_cordoned_gets_our_word_off_and_keeps_its_cordon():
+    theirs = old_node(annotations={RELEASED_ANNOTATION: "pool/v1"}, taints=())
+    case = Case(theirs, make_pod("p"))
+    case.begin()
+    assert [action for action in case.said if isinstance(action, TaintNode | CordonNode)] == []
+    assert RestoreNode("n") in case.said
