@@ -27,12 +27,8 @@ def node_template(
     """
     if not any(key.startswith(PREFIX) for key in tags):
         return {}
-    own = {
-        names.POOL_LABEL: pool,
-        names.VERSION_LABEL: version,
-        names.VALIDATED_LABEL: names.validated_value(pool, version),
-    }
-    found = {f"{PREFIX}node-template/label/{key}": value for key, value in {**labels, **own}.items()}
+    every = {**labels, **names.version_labels(pool, version)}
+    found = {f"{PREFIX}node-template/label/{key}": value for key, value in every.items()}
     for taint in taints:
         body, _, effect = taint.rpartition(":")
         key, _, value = body.partition("=")

@@ -28,7 +28,7 @@ from pulumi_nodepools.survey import survey
 from pulumi_nodepools.urns import DYNAMIC, child_urn
 from pulumi_nodepools.user_data import require_renderable
 from pulumi_nodepools.version_groups import VersionGroups
-from pulumi_nodepools.version_spec import require_like_serving, spec, written
+from pulumi_nodepools.version_spec import planned, require_like_serving, spec, written
 
 TOKEN = "nodepools:aws:BlueGreenNodePool"  # noqa: S105 - a type token
 _SCHEMA = 1
@@ -244,6 +244,7 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
             canaries=args.canaries,
             drain=args.drain,
             adopted=args.adopted,
+            planned=planned(args),
             only_looks=pulumi.runtime.is_dry_run(),
         )
         require_possible(args.pool, args.states, found.existing)

@@ -95,6 +95,11 @@ def evidence_name(pool: str, version: str) -> str:
     return f"evidence-{pool}-{version}"
 
 
+def version_labels(pool: str, version: str) -> dict[str, str]:
+    """The labels that every node of a version has beside those of its user."""
+    return {POOL_LABEL: pool, VERSION_LABEL: version, VALIDATED_LABEL: validated_value(pool, version)}
+
+
 def validated_value(pool: str, version: str) -> str:
     """Value of the evidence label: ties the proof to one version."""
     return f"{pool}-{version}"

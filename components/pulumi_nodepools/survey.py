@@ -4,7 +4,7 @@ Only reads. It runs in every preview, so that a missing right or a full subnet i
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulumi_nodepools import join_token
@@ -16,7 +16,7 @@ from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record
-from pulumi_nodepools.drain.preflight import Finding
+from pulumi_nodepools.drain.preflight import Finding, Successor
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
 from pulumi_nodepools.names import CANARY_SUFFIX, canary_name, group_name
@@ -59,13 +59,15 @@ def survey(
     canaries: Mapping[str, int] | None = None,
     drain: DrainSettings | None = None,
     adopted: Mapping[str, str] | None = None,
+    planned: Successor | None = None,
     only_looks: bool = False,
 ) -> Survey:
     """Look, and raise one clear error for what would stop the pool.
 
     `subnet_ids` are those of each listed version, `initial` counts when no version serves yet, `canaries` are the
-    sizes of canaries and `adopted` the groups of adopted versions, by version. `only_looks`: this run changes nothing,
-    so rights that only a drain needs may lack.
+    sizes of canaries and `adopted` the groups of adopted versions, by version. `planned` is what nodes of the active
+    version will be like, save for their zones. `only_looks`: this run changes nothing, so rights that only a drain
+    needs may lack.
     """
     session = Session(region, access.profile, access.role_arn)
     account = session.account()
@@ -88,6 +90,9 @@ def survey(
     for called, count in added.items():
         offered = subnet_ids[called.removesuffix(CANARY_SUFFIX)]
         _require_addresses(pool, called, count, {subnet: free[subnet] for subnet in offered})
+    successor = None
+    if planned and not existing[active]:  # nodes that are there already are judged as they are
+        successor = replace(planned, zones=tuple(sorted({zones[subnet] for subnet in subnet_ids[active]})))
     if token and token.stops and added:
         raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
     return Survey(
@@ -102,7 +107,7 @@ def survey(
         pending=record.pending,
         replica=record.replica,
         creates=active in added,
-        findings=tuple(preflight.of_other_versions(client, pool, active, drain or DrainSettings())),
+        findings=tuple(preflight.of_other_versions(client, pool, active, drain or DrainSettings(), successor)),
     )
 
 

@@ -1,15 +1,40 @@
 """What a user wrote of a version, in the form that its lock compares. Rendered text is never part of it."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 
+from pulumi_nodepools import names
 from pulumi_nodepools.args import BlueGreenNodePoolArgs, ClusterArgs, NodeArgs
 from pulumi_nodepools.bootstrap import FAMILIES, EksJoin, KubeadmJoin
+from pulumi_nodepools.drain.model import Taint
+from pulumi_nodepools.drain.preflight import Successor
 from pulumi_nodepools.replica import comparable, differences, require_replica
 from pulumi_nodepools.survey import Survey
+
+_ARM = re.compile(r"(a1|[a-z]+\d+g[a-z]*)\..*")
+"""Instance types with AWS's own processors: `g` follows the generation."""
+
+
+def planned(args: BlueGreenNodePoolArgs) -> Successor | None:
+    """What the nodes of the active version will be like, as far as it says so; None of one that is adopted."""
+    nodes = args.versions.get(args.active)
+    if nodes is None:
+        return None
+    labels = {**nodes.labels, **names.version_labels(args.pool, args.active)}
+    if isinstance(nodes.instance_type, str):
+        labels["node.kubernetes.io/instance-type"] = nodes.instance_type
+        labels["kubernetes.io/arch"] = "arm64" if _ARM.fullmatch(nodes.instance_type) else "amd64"
+    return Successor(args.active, labels, tuple(map(_taint, nodes.taints)))
+
+
+def _taint(written: str) -> Taint:
+    body, _, effect = written.rpartition(":")
+    key, _, value = body.partition("=")
+    return Taint(key, effect, value)
 
 
 def spec(cluster: ClusterArgs, nodes: NodeArgs) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pulumi_nodepools import BlueGreenNodePool, EksJoin, NodePoolsError, UserPar
 from pulumi_nodepools.blue_green import size_for
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.version_spec import planned
 from tests.components.conftest import SUBNETS, make_cluster, make_nodes, make_pool
 from tests.components.engine import Recording, resolved, run
 
@@ -168,6 +169,7 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "canaries": {},
             "drain": DrainSettings(),
             "adopted": {},
+            "planned": planned(make_pool()),
             "only_looks": False,
         }
     ]

@@ -76,6 +76,11 @@ def test_labels_tags_and_annotations() -> None:
         "nodepools.dev/cluster",
     )
     assert (names.OWNER_ANNOTATION, names.DRAINING_TAINT) == ("nodepools.dev/cordoned-by", "nodepools.dev/draining")
+    assert (names.RELEASED_ANNOTATION, names.SURGE_ANNOTATION) == (
+        "nodepools.dev/released-by",
+        "nodepools.dev/replaces",
+    )
+    assert names.OUT_OF_SERVICE_TAINT == "node.kubernetes.io/out-of-service"
     assert (names.DRAIN_ANNOTATION, names.ORDER_ANNOTATION) == ("nodepools.dev/drain", "nodepools.dev/drain-order")
     assert (names.CANARY_TAINT, names.canary_taint("v1")) == (
         "nodepools.dev/canary",

@@ -8,6 +8,7 @@ from pulumi_nodepools import survey as survey_module
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.record import Frozen, PoolRecord
+from pulumi_nodepools.drain.preflight import Successor
 from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
 from pulumi_nodepools.join_token import Finding
 from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
@@ -126,3 +127,22 @@ def test_an_adopted_version_may_not_vanish_from_the_list_before_it_is_drained(cl
     _survey(subnets, adopted={"adopted": "legacy-workers"})
     PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1", serving_groups=(), pending=""))
     _survey(subnets)  # drained: it may go
+
+
+def test_pods_that_planned_nodes_would_not_admit_are_found_until_those_nodes_are_there(cluster, make_group):  # noqa: F811
+    subnets = make_group("prod-worker-v1")
+    cluster.add_node("old", "i-1", pool="worker", version="v1")
+    owner = {"kind": "ReplicaSet", "apiVersion": "apps/v1", "name": "web", "uid": "rs", "controller": True}
+    metadata = {"name": "web-1", "namespace": "shop", "uid": "u", "ownerReferences": [owner]}
+    pod = {"metadata": metadata, "spec": {"nodeName": "old", "nodeSelector": {"disk": "ssd"}}}
+    cluster.create("/api/v1/pods", pod)
+    planned = Successor("v2", {"nodepools.dev/pool": "worker"})
+
+    def told(**more):
+        return [one.message for one in _survey(subnets, planned=planned, **more).findings if one.reason == "no-place"]
+
+    (message,) = told()
+    assert message.startswith("its pods would find no place on nodes of v2")
+    assert "asks for disk=ssd" in message
+    make_group("prod-worker-v2")
+    assert told() == []

@@ -13,16 +13,23 @@ from pulumi_nodepools.cluster.runner import own_runner, this_runner
 from pulumi_nodepools.cluster.snapshot import look
 from pulumi_nodepools.drain import preflight
 from pulumi_nodepools.drain.model import NodeView, WorldView
-from pulumi_nodepools.drain.preflight import Finding
+from pulumi_nodepools.drain.preflight import Finding, Successor
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import AccessDeniedError, DrainBlockedError
 from pulumi_nodepools.names import CANARY_SUFFIX, POOL_LABEL, RECORD_NAMESPACE, VERSION_LABEL
 
 
 def run(
-    client: Client, matches: Callable[[NodeView], bool], settings: DrainSettings, pools: Sequence[str]
+    client: Client,
+    matches: Callable[[NodeView], bool],
+    settings: DrainSettings,
+    pools: Sequence[str],
+    successor: Successor | None = None,
 ) -> tuple[WorldView, list[Finding]]:
-    """What was seen, and everything found about the nodes for which `matches` says yes, worst first. Only reads."""
+    """What was seen, and everything found about the nodes for which `matches` says yes, worst first. Only reads.
+
+    `successor` is what takes over from them, if it is only planned.
+    """
     lacking = [_right(right) for right in rights.missing(client, settings)]
     held = [finding for pool in pools for finding in _held(client, pool)]
     view = look(client)
@@ -30,16 +37,23 @@ def run(
         view = replace(view, webhooks=webhooks.look(client))
     except AccessDeniedError as error:
         lacking.append(_unseen(error))
-    return view, judge(view, matches, settings, (*lacking, *held))
+    return view, judge(view, matches, settings, (*lacking, *held), successor=successor)
 
 
 def judge(
-    view: WorldView, matches: Callable[[NodeView], bool], settings: DrainSettings, others: Sequence[Finding] = ()
+    view: WorldView,
+    matches: Callable[[NodeView], bool],
+    settings: DrainSettings,
+    others: Sequence[Finding] = (),
+    *,
+    successor: Successor | None = None,
 ) -> list[Finding]:
     """The findings of what was seen already."""
     names = frozenset(node.name for node in view.nodes if matches(node))
     own = own_runner(view, names, this_runner())
-    return preflight.check(view, matches, settings, time.time(), (*others, *([own] if own else [])))
+    return preflight.check(
+        view, matches, settings, time.time(), (*others, *([own] if own else [])), successor=successor
+    )
 
 
 def refuse(findings: Sequence[Finding], what: str) -> None:
@@ -54,7 +68,9 @@ def refuse(findings: Sequence[Finding], what: str) -> None:
         )
 
 
-def of_other_versions(client: Client, pool: str, active: str, settings: DrainSettings) -> list[Finding]:
+def of_other_versions(
+    client: Client, pool: str, active: str, settings: DrainSettings, successor: Successor | None = None
+) -> list[Finding]:
     """What would hold or hurt the drain of every version of a pool but the active one; none if there are no nodes.
 
     Canaries are left out: what runs on them was put there to try them, and goes before they do.
@@ -67,7 +83,7 @@ def of_other_versions(client: Client, pool: str, active: str, settings: DrainSet
         version = node.labels.get(VERSION_LABEL, "")
         return node.labels.get(POOL_LABEL) == pool and version != active and not version.endswith(CANARY_SUFFIX)
 
-    return run(client, other, settings, [pool])[1]
+    return run(client, other, settings, [pool], successor)[1]
 
 
 def _right(right: rights.Right) -> Finding:

@@ -13,6 +13,7 @@ REASONS = (
     "bare-pod",
     "kubelet-unreachable",
     "local-data",
+    "no-place",
     "opted-out",
     "pdb-impossible",
     "pdb-multiple",

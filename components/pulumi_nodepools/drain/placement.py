@@ -90,9 +90,9 @@ def fits(
     return unplaced
 
 
-def admits(node: NodeView, pod: PodView) -> bool:
-    """Whether its selector, affinity and tolerations let a pod onto the node, wherever its volumes are."""
-    return _admits(node, _rules(pod, ()))
+def admits(node: NodeView, pod: PodView, volumes: Sequence[VolumeView] = ()) -> bool:
+    """Whether its selector, affinity and tolerations, and these volumes, let a pod onto the node."""
+    return _admits(node, _rules(pod, volumes))
 
 
 def taken_ports(pods: Iterable[PodView]) -> dict[str, set[str]]:
