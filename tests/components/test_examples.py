@@ -28,7 +28,7 @@ def test_every_example_is_complete_listed_shown_and_tested() -> None:
     for name in folders:
         assert name in STACKS, f"{name} has no stack file that it could be run with"
         assert f"({name}/" in listed, f"{name} has no line in examples/README.md"
-        assert f'"examples/{name}/__main__.py"' in page, f"{name} is not shown in docs/examples.md"
+        assert f'\n--8<-- "examples/{name}/__main__.py"\n' in page, f"{name} is not shown in docs/examples.md"
         assert f"test_{name}_" in Path(__file__).read_text(), f"{name} has no test"
 
 
