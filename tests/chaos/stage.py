@@ -14,6 +14,8 @@ from typing import Any
 
 from pulumi_nodepools import names
 from pulumi_nodepools.bootstrap import Bootstrap, KubeadmJoin, render
+from pulumi_nodepools.cluster import lease
+from pulumi_nodepools.cluster.lease import LEASES
 from sandbox.aws.switches import write_switches
 from sandbox.aws.world import IMAGES, SUBNETS
 from sandbox.engine import REPOSITORY
@@ -25,8 +27,9 @@ from tests.chaos.schedule import Fault
 CLUSTER = "prod"
 SIZE = 3
 OLD, NEW = "v1", "v2"
-TIMES = {"gate": 40.0, "cutover": 60.0, "drain": 60.0}
-"""Deadlines in seconds. A cutover drains too, if a version stands by."""
+_DRAIN = 60.0
+TIMES = {"gate": 40.0, "cutover": 2 * _DRAIN, "drain": 2 * _DRAIN}
+"""Deadlines in seconds. A cutover drains too, if a version stands by; a drain may wait as long for its turn."""
 _NODE_TIMEOUT = 40.0
 _NODES = "/api/v1/nodes"
 _WORKLOADS: dict[str, tuple[int, dict[str, Any] | None]] = {
@@ -153,12 +156,11 @@ class Pool:
 
     @property
     def _lease_path(self) -> str:
-        namespace = f"/apis/coordination.k8s.io/v1/namespaces/{names.RECORD_NAMESPACE}"
-        return f"{namespace}/leases/{names.record_name(self.name)}"
+        return f"{LEASES}/{names.record_name(self.name)}"
 
     def props(self, active: str, other: str, *, stands_by: bool) -> dict[str, Any]:
         """Of gate, cutover and drain hook, for a switch to `active`; the other version goes, or stands by."""
-        settings = {"batchSize": "50%", "timeout": _NODE_TIMEOUT, "totalTimeout": TIMES["drain"], "batchSoak": 0.0}
+        settings = {"batchSize": "50%", "timeout": _NODE_TIMEOUT, "totalTimeout": _DRAIN, "batchSoak": 0.0}
         settings["nlbSettle"] = 0.0
         uid = self.stage.cluster.client.cluster_uid
         place = {"schemaVersion": 1, "cluster": CLUSTER, "clusterUid": uid, "account": self.stage.account}
@@ -240,7 +242,11 @@ class Pool:
         """What is not as it should be now that the roll is over."""
         request = self.stage.cluster.request
         record = json.loads(request("GET", self._record_path)["data"]["record.json"])
-        holder = request("GET", self._lease_path)["spec"].get("holderIdentity") or ""
+        client = self.stage.cluster.client
+        holder, _ = lease.noted(client, names.record_name(self.name))
+        turns, whose = lease.noted(client, names.DRAIN_LEASE)
+        if whose.startswith(f"{self.name} "):
+            holder = holder or turns
         return leftovers(
             self.name, serving, nodes=self.nodes(serving), groups=self.groups(), record=record, holder=holder
         )

@@ -20,6 +20,9 @@ class MemoryCluster:
         self.cluster_uid = uid
         self.objects = {}
         self.down = False
+        self.flaky = False
+        """Whether each thing has to be asked for twice, the first time."""
+        self._refused = set()
         self.denied = frozenset()
         self._version = 0
         self._lock = threading.Lock()
@@ -38,7 +41,7 @@ class MemoryCluster:
         return self.create("/api/v1/nodes", body)
 
     def get(self, path, **query):
-        self._answer()
+        self._answer("get", path)
         if path in self.objects:
             return copy.deepcopy(self.objects[path])
         if path.rsplit("/", 1)[-1] in LISTS:
@@ -46,6 +49,7 @@ class MemoryCluster:
         raise ApiError(f"{path} not found", status=404)
 
     def can_i(self, verb, resource, *, group="", subresource="", namespace=""):
+        self._answer(verb, resource, subresource)
         return f"{verb} {resource}/{subresource}".rstrip("/") not in self.denied
 
     def list_raw(self, path, **query):
@@ -53,7 +57,7 @@ class MemoryCluster:
 
     def create(self, path, body):
         with self._lock:
-            self._answer()
+            self._answer("create", path)
             full = f"{path}/{body['metadata']['name']}"
             if full in self.objects:
                 raise ApiError(f"{full} already exists", status=409)
@@ -61,7 +65,7 @@ class MemoryCluster:
 
     def replace(self, path, body, *, timeout=30.0):
         with self._lock:
-            self._answer()
+            self._answer("replace", path)
             if path not in self.objects:
                 raise ApiError(f"{path} not found", status=404)
             given = body["metadata"].get("resourceVersion")
@@ -73,7 +77,7 @@ class MemoryCluster:
         """Raw, and a merge patch is all that is asked for in this way."""
         assert (verb, content_type) == ("PATCH", "application/merge-patch+json")
         with self._lock:
-            self._answer()
+            self._answer(verb, path)
             if path not in self.objects:
                 return Response(404, {}, b"{}")
             return Response(200, {}, json.dumps(self._store(path, _merged(self.objects[path], body))).encode())
@@ -86,13 +90,16 @@ class MemoryCluster:
 
     def delete(self, path, body=None):
         with self._lock:
-            self._answer()
+            self._answer("delete", path)
             if self.objects.pop(path, None) is None:
                 raise ApiError(f"{path} not found", status=404)
 
-    def _answer(self):
+    def _answer(self, *asked):
         if self.down:
             raise ClusterUnreachableError("the API server does not answer")
+        if self.flaky and asked not in self._refused:
+            self._refused.add(asked)
+            raise ApiError("the API server is too busy", status=503)
 
     def _store(self, path, body):
         self._version += 1

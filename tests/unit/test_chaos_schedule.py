@@ -1,7 +1,10 @@
 """Schedules of faults: the same for the same seed, and every kind has its turn."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.chaos import invariants
 from tests.chaos.schedule import KINDS, SHAPES, Fault, Schedule, draw
 
 
@@ -15,6 +18,14 @@ def test_as_many_seeds_as_there_are_kinds_meet_every_kind_and_every_shape() -> N
     assert {fault.kind for one in drawn for fault in one.faults} == {*KINDS}
     assert {one.shape for one in drawn} == {*SHAPES}
     assert any(any(one.skews) for one in drawn)
+
+
+def test_every_fault_and_every_violation_is_described() -> None:
+    page = Path("docs/chaos.md").read_text()
+    for kind in KINDS:
+        hit, _, how = kind.partition("/")
+        assert how in page or f"`{hit}/…`" in page, kind
+    assert all(f"| `{kind}` |" in page for kind in invariants.KINDS)
 
 
 def test_what_hits_the_whole_sandbox_is_played_alone() -> None:

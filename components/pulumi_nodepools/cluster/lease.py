@@ -86,13 +86,13 @@ class LeaseHolder:
                 return
             # It runs out by itself; failing a finished drain for it would be worse.
             with suppress(NodePoolsError):
-                patiently(self._free)
+                self._free()
 
     def _free(self) -> None:
-        self._renew()  # an answer that went missing has left us with an old version
+        patiently(self._renew)  # an answer that went missing has left us with an old version
         if not self.lost:
             freed = {**self._lease, "spec": {**self._lease["spec"], "holderIdentity": ""}}
-            self._client.replace(f"{LEASES}/{self._name}", freed)
+            patiently(lambda: self._client.replace(f"{LEASES}/{self._name}", freed))
 
     def _keep(self) -> None:
         wait = self._timing.renew
@@ -144,7 +144,7 @@ class LeaseHolder:
 
 def noted(client: Client, name: str) -> tuple[str, str]:
     """Who is written in a Lease now, and what it is held for; both empty if nobody holds it."""
-    current = _get(client, name) or {}
+    current = patiently(lambda: _get(client, name)) or {}
     holder = current.get("spec", {}).get("holderIdentity") or ""
     note = (current.get("metadata", {}).get("annotations") or {}).get(NOTE_ANNOTATION, "")
     return holder, note if holder else ""

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pulumi_nodepools.cluster import asking
+from pulumi_nodepools.cluster import asking, lease
 from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
 from tests.unit.memory_cluster import MemoryCluster
 
@@ -18,6 +18,19 @@ def cluster():
 def _impatient(monkeypatch):
     """An API server that is away in these tests does not come back by itself."""
     monkeypatch.setattr(asking, "PATIENCE", 0.0)
+
+
+@pytest.fixture
+def flaky(cluster, monkeypatch):
+    """Begins a time in which the API server refuses every request once; waiting takes no time."""
+
+    def begin():
+        monkeypatch.setattr(asking, "PATIENCE", 60.0)
+        monkeypatch.setattr(asking, "pause", lambda _seconds: None)
+        monkeypatch.setattr(lease, "pause", lambda _seconds: None)
+        cluster.flaky = True
+
+    return begin
 
 
 @pytest.fixture(autouse=True)

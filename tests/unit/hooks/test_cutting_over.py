@@ -225,3 +225,19 @@ def test_deleting_the_cutover_clears_who_serves(world):
     cutting_over.clear_serving(world.props, Engine(None))
     record = world.record.load()
     assert (record.serving, record.serving_groups, record.phase) == (None, (), "removing")
+
+
+def test_an_api_server_that_refuses_everything_once_holds_up_no_cutover(world, flaky, monkeypatch):
+    seen = WorldView(_views(world), [])
+
+    def drain(_client, *, before_batch, **_):
+        before_batch(seen)
+        return Report()
+
+    monkeypatch.setattr(draining, "drain", drain)
+    flaky()
+    _run(world)
+    world.cluster.flaky = False
+    record = world.record.load()
+    assert (record.serving, record.pending, record.phase) == ("v2", "", "serving")
+    assert world.record.holder() == ""

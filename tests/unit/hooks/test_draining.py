@@ -298,3 +298,12 @@ def test_a_group_that_was_adopted_counts_by_its_instances(world):
     ]
     _run(world)
     assert len(world.drained) == 2
+
+
+def test_an_api_server_that_refuses_everything_once_holds_up_no_drain(world, flaky):
+    flaky()
+    _run(world)
+    world.cluster.flaky = False
+    assert world.drained == [f"node-{one.id}" for one in world.blue.instances]
+    assert world.record.load().phase == "drained v1"
+    assert world.record.holder() == ""

@@ -259,3 +259,12 @@ def test_an_adopted_group_needs_ready_nodes_and_no_proof(world):
         gate.pass_gate({**props, "timeout": 0.001}, Told())
     gate.pass_gate({**props, "adopted": True}, Told())
     assert world.record.load().phase == "ready v2"
+
+
+def test_an_api_server_that_refuses_everything_once_holds_up_no_gate(world, flaky):
+    _join(world)
+    flaky()
+    gate.pass_gate({**world.props, "consecutive": 1}, Told())
+    world.cluster.flaky = False
+    assert world.record.load().phase == "ready v2"
+    assert world.record.holder() == ""
