@@ -58,16 +58,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    from sandbox.aws import gatekeeper, groups, service, switches, world
+    from sandbox.aws import balancers, gatekeeper, groups, service, switches, world
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     faults = switches.Switches(arguments.state_dir)
     groups.Group.switches = faults
     service.install()
+    data_path = balancers.install()
     world.install(faults)
     world.build(arguments.account)
     lock, stop = threading.RLock(), threading.Event()
-    app = gatekeeper.Gatekeeper(DomainDispatcherApplication(create_backend_app), faults, lock, arguments.account)
+    moto = DomainDispatcherApplication(create_backend_app)
+    app = gatekeeper.Gatekeeper(moto, faults, lock, arguments.account, data_path.pages)
     server = make_server("127.0.0.1", arguments.port, app, threaded=True, request_handler=MotoRequestHandler)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)

@@ -1,5 +1,7 @@
 """In front of moto: one request at a time, and the refusals that switches ask for, in each service's own words.
 
+A few pages are not AWS's but the sandbox's own; whose they are, `pages` says.
+
 moto is not thread-safe and its Auto Scaling groups are also changed by our timer, so one lock serves both.
 """
 
@@ -14,29 +16,34 @@ from xml.sax.saxutils import escape
 
 from sandbox.aws.switches import Switches
 
+Page = Callable[[bytes], dict[str, Any]]
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Gatekeeper:
     """A WSGI application around moto's."""
 
-    def __init__(self, app: App, switches: Switches, lock: threading.RLock, account: str) -> None:
+    def __init__(
+        self, app: App, switches: Switches, lock: threading.RLock, account: str, pages: Mapping[str, Page]
+    ) -> None:
         self._app = app
         self._switches = switches
         self._lock = lock
+        self._pages = pages
         self._caller = f"arn:aws:sts::{account}:user/moto"
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if page := self._pages.get(environ.get("PATH_INFO", "")):
+            with self._lock:
+                told = json.dumps(page(body)).encode()
+            return _answer(start_response, 200, "application/json", told)
         environ["wsgi.input"] = BytesIO(body)
         headers = {key.removeprefix("HTTP_").replace("_", "-").lower(): value for key, value in environ.items()}
         service, action = called(headers, environ.get("PATH_INFO", ""), body)
         refused = self._refusal(service, action)
         if refused is not None:
-            code, content_type, answer = refused
-            status = f"{code} {HTTPStatus(code).phrase}"
-            start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(answer)))])
-            return [answer]
+            return _answer(start_response, *refused)
         with self._lock:
             return list(self._app(environ, start_response))
 
@@ -56,6 +63,12 @@ class Gatekeeper:
                 return refusal(service, "UnauthorizedOperation", text)
             return refusal(service, "AccessDenied", text)
         return None
+
+
+def _answer(start_response: Callable[..., Any], code: int, content_type: str, answer: bytes) -> list[bytes]:
+    status = f"{code} {HTTPStatus(code).phrase}"
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(answer)))])
+    return [answer]
 
 
 def called(headers: Mapping[str, Any], path: str, body: bytes) -> tuple[str, str]:

@@ -51,6 +51,8 @@ class Member(models.InstanceState):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waits: dict[str, Wait] = {}
+        self.hooked = False
+        """Whether termination hooks hold it once its load balancers have let go of it."""
         self.activity: dict[str, Any] | None = None
 
     @property
@@ -95,6 +97,8 @@ class Group(models.FakeAutoScalingGroup):  # type: ignore[misc]
         now = time.monotonic()
         for member in list(self.instance_states):
             self._expire(member, now)
+            if member.lifecycle_state == "Terminating":
+                self._drained(member)
         if not (self.suspended("HealthCheck") or self.suspended("ReplaceUnhealthy") or self.suspended("Terminate")):
             for member in [m for m in self.instance_states if m.health_status == "Unhealthy"]:
                 self.terminate(member, "an instance was taken out of service in response to an EC2 health check")
@@ -121,7 +125,6 @@ class Group(models.FakeAutoScalingGroup):  # type: ignore[misc]
                 self.retry_at = time.monotonic() + REFUSED_DELAY
                 return
             self._admit(instance)
-        self.autoscaling_backend.update_attached_target_groups(self.name)
 
     def _next_subnet(self, refused: set[str]) -> Any | None:
         """The subnet of the emptiest zone that takes another instance; each refusal is recorded once per round."""
@@ -182,6 +185,7 @@ class Group(models.FakeAutoScalingGroup):  # type: ignore[misc]
     def _enter_service(self, member: Member) -> None:
         member.lifecycle_state = "InService"
         self._close(member.activity, "Successful")
+        self.autoscaling_backend.add_targets(self, [member.instance_id])
 
     # Lifecycle hooks
 
@@ -217,7 +221,6 @@ class Group(models.FakeAutoScalingGroup):  # type: ignore[misc]
             self._end(member)
         else:
             self._enter_service(member)
-            self.autoscaling_backend.update_attached_target_groups(self.name)
 
     def _expire(self, member: Member, now: float) -> None:
         for wait in list(member.waits.values()):
@@ -241,17 +244,23 @@ class Group(models.FakeAutoScalingGroup):  # type: ignore[misc]
         """Take an instance out, through the termination hooks if there are any; returns the activity."""
         if member.lifecycle_state.startswith("Terminating"):
             return member.activity or {}
-        held = member.lifecycle_state == "InService" and member.health_status == "Healthy"
+        member.hooked = member.lifecycle_state == "InService" and member.health_status == "Healthy"
         member.waits.clear()
         subnet = self.ec2_backend.get_subnet(member.instance.subnet_id)
         member.activity = self._record(f"Terminating EC2 instance: {member.instance_id}", cause, subnet)
         member.lifecycle_state = "Terminating"
         self.autoscaling_backend.forget_targets(self, [member.instance_id])
-        if held and self._hold(member, TERMINATING):
+        self._drained(member)
+        return member.activity or {}
+
+    def _drained(self, member: Member) -> None:
+        """Go on with an instance that is to end once the group's load balancers have let go of it."""
+        if member.hooked and self.autoscaling_backend.drains(self, member.instance_id):
+            return
+        if member.hooked and self._hold(member, TERMINATING):
             member.lifecycle_state = "Terminating:Wait"
         else:
             self._finish(member)
-        return member.activity
 
     def _finish(self, member: Member) -> None:
         self._close(member.activity, "Successful")

@@ -12,6 +12,7 @@ from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
 
+from sandbox.aws.balancers import TargetGroup
 from sandbox.aws.groups import Group, Member, models
 
 responses: Any = importlib.import_module("moto.autoscaling.responses")
@@ -52,25 +53,27 @@ class Backend(models.AutoScalingBackend):  # type: ignore[misc]
 
     def forget_targets(self, group: Group, instance_ids: list[str]) -> None:
         """Take instances out of the group's target groups; a target group that is gone already does not matter."""
-        for arn in group.target_group_arns:
-            target_group = self.elbv2_backend.target_groups.get(arn)
-            if target_group is not None:
-                registered = set(target_group.targets)
-                known = [{"Id": each} for each in instance_ids if each in registered]
-                self.elbv2_backend.deregister_targets(arn, known)
+        for target_group in self._target_groups(group):
+            target_group.deregister([{"Id": each} for each in instance_ids])
+
+    def drains(self, group: Group, instance_id: str) -> bool:
+        """Whether one of the group's target groups still lets an instance's connections end."""
+        return any(target_group.drains(instance_id) for target_group in self._target_groups(group))
+
+    def add_targets(self, group: Group, instance_ids: list[str]) -> None:
+        """Once, when an instance enters service; what somebody takes out later stays out."""
+        for target_group in [] if group.suspended("AddToLoadBalancer") else self._target_groups(group):
+            target_group.register([{"Id": each, "Port": target_group.port} for each in instance_ids])
 
     def update_attached_target_groups(self, group_name: str) -> None:
-        """Only instances in service are load-balancer targets; one that a launch hook holds is not."""
+        """Target groups that are attached later get all instances in service."""
         group = self.autoscaling_groups.get(group_name)
-        if group is None or not group.target_group_arns or group.suspended("AddToLoadBalancer"):
-            return
-        ids = [member.instance_id for member in group.active_instances()]
-        for target_group in self.elbv2_backend.describe_target_groups(
-            target_group_arns=group.target_group_arns, load_balancer_arn=None, names=None
-        ):
-            self.elbv2_backend.register_targets(
-                target_group.arn, [{"Id": each, "Port": target_group.port} for each in ids]
-            )
+        if group is not None:
+            self.add_targets(group, [member.instance_id for member in group.active_instances()])
+
+    def _target_groups(self, group: Group) -> list[TargetGroup]:
+        known = self.elbv2_backend.target_groups
+        return [known[arn] for arn in group.target_group_arns if arn in known]
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Instances ended behind the group's back stay its members, unhealthy, until the health check replaces them."""

@@ -301,7 +301,7 @@ def test_only_instances_in_service_are_load_balancer_targets(aws):
     aws.complete(name, first)
     assert targets() == [first]
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
-    assert targets() == []
+    until(lambda: targets() == [])
 
 
 def test_a_grace_period_of_zero_stays_zero(aws):

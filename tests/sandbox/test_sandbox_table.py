@@ -23,7 +23,9 @@ def test_every_row_names_a_test() -> None:
     assert [row for row in rows if row not in headers and "::test_" not in row] == []
 
 
-@pytest.mark.parametrize("file", ["test_aws_server.py", "test_aws_server_faults.py", "test_plugins_aws.py"])
+@pytest.mark.parametrize(
+    "file", ["test_aws_server.py", "test_aws_server_faults.py", "test_aws_balancers.py", "test_plugins_aws.py"]
+)
 def test_every_test_is_in_the_table(file: str) -> None:
     defined = re.findall(r"^def (test_\w+)\(", Path(__file__).with_name(file).read_text(), re.MULTILINE)
     assert set(defined) <= {test for _, test in NAMED}
