@@ -46,6 +46,9 @@ class Aws:
     def describe_target_groups(self):
         return {"TargetGroups": [{"TargetGroupArn": "arn:web", "TargetGroupName": "web", "Protocol": "HTTP"}]}
 
+    def describe_load_balancers(self):
+        return {}
+
     def describe_target_health(self):
         states = {"i-old": self.old[0], "i-new": "healthy"}
         if "deregister_targets" in self.calls and len(self.old) > 1:

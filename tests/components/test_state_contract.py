@@ -81,6 +81,7 @@ def test_labels_tags_and_annotations() -> None:
         "nodepools.dev/replaces",
     )
     assert names.OUT_OF_SERVICE_TAINT == "node.kubernetes.io/out-of-service"
+    assert names.LEFT_ANNOTATION == "nodepools.dev/left-load-balancers"
     assert (names.DRAIN_ANNOTATION, names.ORDER_ANNOTATION) == ("nodepools.dev/drain", "nodepools.dev/drain-order")
     assert (names.CANARY_TAINT, names.canary_taint("v1")) == (
         "nodepools.dev/canary",

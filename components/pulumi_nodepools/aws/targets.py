@@ -1,26 +1,37 @@
-"""Target groups as drains see them: which instances are registered where, how they are, taking them out and back.
+"""Target groups as drains see them: which instances are registered where, how they are, taking them out and in.
 
 Only groups of the type `instance`: targets of the type `ip` are pods, which leave with their endpoints.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pulumi_nodepools.aws.session import Session
 
 _NETWORK = frozenset({"TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP_QUIC"})
+_NODE_PORTS = range(30000, 32768)
 _DELAY = "deregistration_delay.timeout_seconds"
 SERVICE = "elbv2"
 
 
 @dataclass(frozen=True)
 class TargetGroup:
-    """`network` if a Network Load Balancer uses it: those send new connections for a while after deregistration."""
+    """`network` if a Network Load Balancer uses it: those send new connections for a while after deregistration.
+
+    `local` if only nodes with a pod of the service pass its health checks (externalTrafficPolicy Local): a new node is
+    healthy only once a pod has moved there. `classic` if it is a Classic Load Balancer (aws.classic), whose ARN here is
+    its name.
+    """
 
     arn: str
     name: str
     network: bool
+    local: bool = False
+    classic: bool = False
+
+    def __str__(self) -> str:
+        return f"{'load balancer' if self.classic else 'target group'} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Target:
 def instance_groups(session: Session) -> list[TargetGroup]:
     """Every target group of the region whose targets are instances."""
     return [
-        TargetGroup(raw["TargetGroupArn"], raw["TargetGroupName"], raw.get("Protocol") in _NETWORK)
+        TargetGroup(raw["TargetGroupArn"], raw["TargetGroupName"], raw.get("Protocol") in _NETWORK, _is_local(raw))
         for raw in _pages(session, "describe_target_groups", "TargetGroups")
         if raw.get("TargetType", "instance") == "instance"
     ]
@@ -62,24 +73,15 @@ def deregister(session: Session, arn: str, targets: Iterable[Target]) -> None:
     session.call(SERVICE, "deregister_targets", TargetGroupArn=arn, Targets=[_named(target) for target in targets])
 
 
-def rejoin(session: Session, groups: Sequence[str]) -> int:
-    """Register the in-service instances of Auto Scaling groups again where these groups are attached; how many.
+def register(session: Session, arn: str, targets: Iterable[Target]) -> None:
+    """Put targets in."""
+    session.call(SERVICE, "register_targets", TargetGroupArn=arn, Targets=[_named(target) for target in targets])
 
-    Auto Scaling itself registers an instance only when it is launched.
-    """
-    pages = session.pages(
-        "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=list(groups)
-    )
-    number = 0
-    for raw in pages if groups else ():
-        serving = {entry["InstanceId"] for entry in raw.get("Instances", []) if entry["LifecycleState"] == "InService"}
-        for arn in raw.get("TargetGroupARNs", []):
-            there = {target.instance for target in registered(session, arn) if target.state != "draining"}
-            missing = [{"Id": instance} for instance in sorted(serving - there)]
-            if missing:
-                session.call(SERVICE, "register_targets", TargetGroupArn=arn, Targets=missing)
-                number += len(missing)
-    return number
+
+def _is_local(raw: Any) -> bool:
+    """Kubernetes answers such checks on a node port of their own, the service's healthCheckNodePort."""
+    port = str(raw.get("HealthCheckPort") or "")
+    return port.isdigit() and int(port) in _NODE_PORTS and int(port) != raw.get("Port")
 
 
 def _named(target: Target) -> dict[str, Any]:

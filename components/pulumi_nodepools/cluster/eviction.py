@@ -17,6 +17,7 @@ from pulumi_nodepools.names import (
     DRAINING_TAINT,
     EXCLUDED_VALUE,
     EXCLUSION_LABEL,
+    LEFT_ANNOTATION,
     OUT_OF_SERVICE_TAINT,
     OWNER_ANNOTATION,
     QUARANTINE_LABEL,
@@ -90,12 +91,16 @@ def cordon(client: Client, node: NodeView) -> Patched:
 
 def label(client: Client, name: str, *, quarantined: bool) -> Patched:
     """Mark a node as left out of a drain, or take the mark off."""
-    return set_labels(client, name, {QUARANTINE_LABEL: "true" if quarantined else None})
+    return mark(client, name, {QUARANTINE_LABEL: "true" if quarantined else None})
 
 
-def set_labels(client: Client, name: str, labels: Mapping[str, str | None]) -> Patched:
-    """Set labels of a node; None takes one off."""
-    return _merged(client, name, "label", {"metadata": {"labels": dict(labels)}})
+def mark(
+    client: Client, name: str, labels: Mapping[str, str | None], annotations: Mapping[str, str] | None = None
+) -> Patched:
+    """Set labels and annotations of a node; None takes a label off."""
+    return _merged(
+        client, name, "label", {"metadata": {"labels": dict(labels), "annotations": dict(annotations or {})}}
+    )
 
 
 def _merged(client: Client, name: str, step: Any, body: dict[str, Any]) -> Patched:
@@ -138,7 +143,7 @@ def _undo(view: NodeView) -> dict[str, Any]:
     if OWNER_ANNOTATION not in view.annotations:
         return body
     kept = [taint for taint in body["spec"]["taints"] if taint["key"] != DRAINING_TAINT]
-    metadata: dict[str, Any] = {"annotations": dict.fromkeys(_MARKS)}
+    metadata: dict[str, Any] = {"annotations": dict.fromkeys((*_MARKS, LEFT_ANNOTATION))}
     ours = [QUARANTINE_LABEL] if QUARANTINE_LABEL in view.labels else []
     ours += [EXCLUSION_LABEL] if view.labels.get(EXCLUSION_LABEL) == EXCLUDED_VALUE else []
     if ours:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pulumi_nodepools.aws import groups, targets
+from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.groups import FailedLaunch, GroupView
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.asking import patiently
@@ -24,6 +24,7 @@ from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.errors import ApiError, AwsError, ClusterUnreachableError, ConfigError, GateError, HeldError
 from pulumi_nodepools.hooks import freezing
 from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge, top_up
+from pulumi_nodepools.hooks.leaving import come_back
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
@@ -132,21 +133,15 @@ class _Gate:
         if again:
             # Launches that failed before this retry were judged by the run before it.
             self.known = {failed.activity for name in self.names for failed in groups.activities(self.session, name)}
-        self._rejoin()
         thawed = freezing.thaw(self.session, self.record, place.version, self.gate.limits)
         views = groups.describe(self.session, self.names).values()
         member = Membership.of(place.pool, place.version, views)
+        patiently(lambda: come_back(self.client, self.session, member.includes_raw, place.owner))
         freed = patiently(lambda: uncordon(self.client, member.includes, place.owner))
         if thawed or freed:
             self.engine.info(
                 place.urn, f"{place.title}: groups {', '.join(thawed) or 'none'} thawed, {len(freed)} nodes uncordoned"
             )
-
-    def _rejoin(self) -> None:
-        """Put what a drain took out of the groups' target groups back, before the record of that drain is erased."""
-        frozen = self.record.load().frozen.values()
-        if any(was.version == self.gate.place.version for was in frozen):
-            targets.rejoin(self.session, self.names)
 
     def _look(self) -> Verdict:
         views = self._topped_up(self._views())
