@@ -14,6 +14,7 @@ import msgspec
 from pulumi_nodepools import names
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.client import Client
+from sandbox.aws.switches import write_switches
 from sandbox.engine import REPOSITORY, Config, Project
 from sandbox.stack import ROOT_VARIABLE, Sandbox
 
@@ -116,6 +117,10 @@ class Cloud:
     def switch_images(self, images: dict[str, dict[str, Any]]) -> None:
         """Set the fleet's fault switches; see docs/sandbox.md."""
         (self.sandbox.root / "fleet" / "switches.json").write_text(json.dumps(images))
+
+    def switch_aws(self, switches: dict[str, Any]) -> None:
+        """Set the fault switches of the simulated AWS, all at once."""
+        write_switches(self.sandbox.root / "aws", switches)
 
     def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Follow node events until `condition` holds: every change that tests wait for moves some node or pod."""

@@ -210,7 +210,7 @@ class NodePoolArgs:
 
     def __post_init__(self) -> None:
         each = self.nodes.zones == "each"
-        checks.require("pool", checks.name, "pool name", self.pool)
+        checks.require("pool", checks.pool_name, self.pool)
         checks.require("version", checks.name, "version name", self.version)
         checks.require("names", _combined, self.cluster.name, self.pool, self.version, each)
         if each and not self.zone_subnets:
@@ -259,6 +259,7 @@ class BlueGreenNodePoolArgs:
     """What `surveyed` has found; without it the component looks by itself when it is made."""
 
     def __post_init__(self) -> None:
+        checks.require("pool", checks.pool_name, self.pool)
         known = (*self.versions, *self.adopted)
         listed = ", ".join(checks.shown(version) for version in known) or "none"
         if self.active not in known:

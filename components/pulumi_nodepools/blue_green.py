@@ -175,6 +175,8 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "canary": canary,
             "adopted": version in args.adopted,
             "limits": groups.limits,
+            # By value too: an edge alone does not tell that the hook was left out of a run.
+            "hook": hook.id if hook else "",
             "pending": "" if canary else self._found.pending,
             "urn": child_urn(self, f"{DYNAMIC}ReadinessGate", name),
         }

@@ -30,7 +30,7 @@ class ConfigSource(Protocol):
     def get_object(self, key: str) -> Any: ...
 
 
-PoolName = Annotated[str, BeforeValidator(partial(checks.name, "pool name"))]
+PoolName = Annotated[str, BeforeValidator(checks.pool_name)]
 VersionName = Annotated[str, BeforeValidator(partial(checks.name, "version name"))]
 
 

@@ -89,6 +89,16 @@ def name(kind: str, value: object) -> str:
         raise ValueError(str(error)) from None
 
 
+def pool_name(value: object) -> str:
+    """A name whose record in the cluster is the pool's alone."""
+    if value == names.UNMANAGED:
+        raise ValueError(
+            f"{shown(value)} is what nodes without a pool are filed under: the pool would share its record and its "
+            "Lease with drains by hand; give it another name"
+        )
+    return name("pool name", value)
+
+
 def combined_names(cluster: str, pool: str, version: str, *, per_zone: bool) -> None:
     """Names that are built from several: each part may fit while the whole does not."""
     evidence = names.validated_value(pool, version)

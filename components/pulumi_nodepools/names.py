@@ -51,6 +51,8 @@ DRAIN_LEASE = "nodepools.drain"
 """Held by whoever drains in the cluster. The dot keeps it from being the record of a pool."""
 NOTE_ANNOTATION = "nodepools.dev/held-for"
 """On a Lease: what its holder does, for those who wait."""
+UNMANAGED = "unmanaged"
+"""In the place of a pool's name for nodes that belong to none: two drains by hand must not interleave either."""
 DRAIN_SKIP_VARIABLE = "NODEPOOLS_DRAIN_SKIP"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?")

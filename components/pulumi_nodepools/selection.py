@@ -7,10 +7,7 @@ from pulumi_nodepools.cluster.record import all_records
 from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.errors import ApiError, ConfigError
 from pulumi_nodepools.hooks.members import Membership
-from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
-
-UNMANAGED = "unmanaged"
-"""The Lease of nodes that belong to no pool: two hand-made drains must not interleave either."""
+from pulumi_nodepools.names import POOL_LABEL, UNMANAGED, VERSION_LABEL
 
 
 @dataclass(frozen=True)

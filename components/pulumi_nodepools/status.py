@@ -1,26 +1,46 @@
-"""What the pools of a cluster look like now: nodes by version, and each pool's record."""
+"""What the pools of a cluster look like now: nodes by version, and each pool's record.
 
+Nodes of an adopted group carry no labels of ours: only for those AWS is asked, and if it does not answer they are shown
+as not known.
+"""
+
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from pulumi_nodepools.aws import groups
+from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record, all_records
-from pulumi_nodepools.hooks.evidence import is_ready
+from pulumi_nodepools.errors import NodePoolsError
+from pulumi_nodepools.hooks.evidence import instance_of, is_ready
+from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import list_nodes
 from pulumi_nodepools.names import CANARY_SUFFIX, KERNEL_CONDITION, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
 
+_NUMBERS = ("nodes", "ready", "schedulable", "validated")
 _HEADS = ("POOL", "VERSION", "STATE", "NODES", "READY", "SCHEDULABLE", "PROVED")
+
+
+_REGION = re.compile(r"aws:///([a-z]+(?:-[a-z]+)+-\d)")
+"""The region in a providerID: the part of the zone's name that all zones of a region have in common."""
 
 
 def collect(client: Client) -> dict[str, Any]:
     """Every pool that has nodes or a record, with its versions."""
-    nodes: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for node in list_nodes(client):
+    listed = list_nodes(client)
+    nodes: dict[str, dict[str, list[Any] | None]] = defaultdict(dict)
+    for node in listed:
         labels = node["metadata"].get("labels") or {}
         if POOL_LABEL in labels:
-            nodes[labels[POOL_LABEL]][labels.get(VERSION_LABEL, "")].append(node)
+            of_version = nodes[labels[POOL_LABEL]].setdefault(labels.get(VERSION_LABEL, ""), [])
+            assert of_version is not None
+            of_version.append(node)
     records = {record.pool: record for record in all_records(client)}
+    for record in records.values():
+        for version, names in _adopted(record).items():
+            nodes[record.pool][version] = _members(record.pool, version, names, listed)
     pools = [
         _pool(client, records.get(pool) or Record(pool), nodes.get(pool, {})) for pool in sorted({*nodes, *records})
     ]
@@ -34,7 +54,8 @@ def table(status: Mapping[str, Any]) -> str:
     lines = [(*_HEADS, *(("SIGNATURES",) if watched else ()), "")]
     for pool in pools:
         for version in pool["versions"]:
-            numbers = (str(version[key]) for key in ("nodes", "ready", "schedulable", "validated"))
+            counts = (version[key] for key in _NUMBERS)
+            numbers = ("?" if count is None else str(count) for count in counts)
             seen = (str(len(version["signatures"])) if version["watched"] else "-",) if watched else ()
             marks = ", ".join(key for key in ("serving", "frozen") if version[key])
             lines.append((pool["pool"], version["version"], version["state"] or "-", *numbers, *seen, marks))
@@ -48,6 +69,29 @@ def _work(pool: Mapping[str, Any]) -> str:
     phase = "" if pool["phase"] == "serving" else pool["phase"]
     said = (phase, pool["holder"] and f"held by {pool['holder']}", pool["request"])
     return f"{pool['pool']}: {'; '.join(filter(None, said))}" if any(said) else ""
+
+
+def _adopted(record: Record) -> dict[str, list[str]]:
+    """Versions whose groups are not called as this library calls its own, with these groups."""
+    known = dict.fromkeys(record.serving_groups, record.serving or "")
+    known |= {name: was.version for name, was in record.frozen.items()}
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, version in known.items():
+        if version and f"-{record.pool}-{version}" not in name:
+            found[version].append(name)
+    return found
+
+
+def _members(pool: str, version: str, names: Sequence[str], listed: Collection[Any]) -> list[Any] | None:
+    """The nodes of these groups; None if AWS does not tell."""
+    zones = (str((node.get("spec") or {}).get("providerID") or "") for node in listed if instance_of(node))
+    region = next((found[1] for zone in zones if (found := _REGION.match(zone))), None)
+    try:
+        views = groups.describe(Session(region), names).values() if region else []
+    except NodePoolsError:
+        return None
+    member = Membership.of(pool, version, views)
+    return [node for node in listed if member.includes_raw(node)]
 
 
 def _state(record: Record, version: str) -> str:
@@ -70,7 +114,7 @@ def _signature(node: Any) -> dict[str, str] | None:
     return {"node": node["metadata"]["name"], "time": since, "line": condition.get("message") or ""}
 
 
-def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dict[str, Any]:
+def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any] | None]) -> dict[str, Any]:
     # A group that is only kept from shrinking has nothing suspended: it is not frozen.
     frozen = {was.version for was in record.frozen.values() if was.suspended}
     serving = {record.serving} if record.serving else set()
@@ -85,21 +129,26 @@ def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any]]) -> dic
             {
                 "version": version,
                 "state": _state(record, version),
-                "nodes": len(nodes.get(version, ())),
-                "ready": sum(map(is_ready, nodes.get(version, ()))),
-                "schedulable": sum(
-                    is_ready(node) and not node["spec"].get("unschedulable") for node in nodes.get(version, ())
-                ),
-                "validated": sum(
-                    VALIDATED_LABEL in (node["metadata"].get("labels") or {}) for node in nodes.get(version, ())
-                ),
-                # Who watches the kernel log of these nodes, and what was found on which since their boot.
-                "watched": sum(_kernel(node) is not None for node in nodes.get(version, ())),
-                "signatures": [found for node in nodes.get(version, ()) if (found := _signature(node))],
+                **_counts(nodes.get(version, [])),
                 "serving": version == record.serving,
                 "frozen": version in frozen,
             }
             # The record remembers a frozen group until the next gate, also after the engine has deleted it.
             for version in sorted({*nodes, *serving, *record.states})
         ],
+    }
+
+
+def _counts(nodes: list[Any] | None) -> dict[str, Any]:
+    """Numbers of a version's nodes; None for what is not known."""
+    if nodes is None:
+        return {**dict.fromkeys(_NUMBERS), "watched": 0, "signatures": []}
+    return {
+        "nodes": len(nodes),
+        "ready": sum(map(is_ready, nodes)),
+        "schedulable": sum(is_ready(node) and not node["spec"].get("unschedulable") for node in nodes),
+        "validated": sum(VALIDATED_LABEL in (node["metadata"].get("labels") or {}) for node in nodes),
+        # Who watches the kernel log of these nodes, and what was found on which since their boot.
+        "watched": sum(_kernel(node) is not None for node in nodes),
+        "signatures": [found for node in nodes if (found := _signature(node))],
     }

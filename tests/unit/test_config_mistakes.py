@@ -161,6 +161,13 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
 ]
 
 
+def test_a_pool_may_not_be_called_as_nodes_without_one_are_filed() -> None:
+    raw = edited()
+    raw["pools"]["unmanaged"] = raw["pools"].pop("worker")
+    (found,) = problems(raw)
+    assert found.startswith('pools.unmanaged: "unmanaged" is what nodes without a pool are filed under')
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"), TABLE, ids=[f"{row[0][-1]}-{index}" for index, row in enumerate(TABLE)]
 )

@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from pulumi_nodepools import status
+from pulumi_nodepools.aws.groups import GroupView, Instance
 from pulumi_nodepools.cluster.record import Frozen, PoolRecord
+from pulumi_nodepools.errors import AccessDeniedError
 from tests.unit.memory_cluster import MemoryCluster
 
 
@@ -49,6 +53,30 @@ def test_what_is_done_to_a_pool_stands_below_in_a_terminal_s_width():
     lines = status.table({"pools": [idle, busy]}).splitlines()
     assert lines[3:] == ["worker: drain 7.6.1810; held by host/7; pause by eve"]
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_adopted_group_is_counted_by_its_instances_or_not_known(monkeypatch, answers):
+    cluster = MemoryCluster()
+    for name, instance in (("n1", "i-1"), ("n2", "i-2"), ("other", "i-3")):
+        cluster.add_node(name, instance, pool="legacy", version="legacy")
+    PoolRecord(cluster, "grown").update(lambda now: replace(now, serving="old", serving_groups=("asg-by-hand",)))
+    asked = []
+
+    def describe(session, names):
+        asked.append((session.region, [*names]))
+        if not answers:
+            raise AccessDeniedError("no credentials")
+        instances = tuple(Instance(one, "us-west-2a", "InService", "Healthy") for one in ("i-1", "i-2"))
+        return {"asg-by-hand": GroupView("asg-by-hand", "arn", 1, 5, 2, (), instances)}
+
+    monkeypatch.setattr(status.groups, "describe", describe)
+    found = status.collect(cluster)
+    (version,) = next(pool["versions"] for pool in found["pools"] if pool["pool"] == "grown")
+    assert (version["nodes"], version["ready"]) == ((2, 2) if answers else (None, None))
+    assert asked == [("us-west-2", ["asg-by-hand"])]
+    line = next(line for line in status.table(found).splitlines() if line.startswith("grown"))
+    assert line.split()[3:5] == (["2", "2"] if answers else ["?", "?"])
 
 
 def test_signatures_in_the_kernel_logs_of_a_version_are_shown_where_somebody_watches():

@@ -31,8 +31,11 @@ class Instance:
     az: str
     lifecycle: str
     health: str
-    protected: bool = False
-    """From scale-in: a group does not choose it when it shrinks."""
+
+    @property
+    def leaving(self) -> bool:
+        """On its way out of the group: nothing is launched or terminated in its place."""
+        return self.lifecycle.startswith(("Terminat", "Detach"))
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class GroupView:
     desired: int
     suspended: tuple[str, ...]
     instances: tuple[Instance, ...]
+    zones: tuple[str, ...] = ()
+    """Where it may have instances."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +108,14 @@ def scale(session: Session, name: str, desired: int) -> None:
     )
 
 
-def release_protected(session: Session, group: GroupView) -> None:
-    """Take the scale-in protection from the group's instances: with it they would outlive their group's shrinking."""
-    for chunk in _chunks([instance.id for instance in group.instances if instance.protected]):
-        session.call(
-            "autoscaling",
-            "set_instance_protection",
-            AutoScalingGroupName=group.name,
-            InstanceIds=chunk,
-            ProtectedFromScaleIn=False,
-        )
+def terminate(session: Session, instance: str) -> None:
+    """Terminate exactly this member, protected from scale-in or not, and let its group be smaller by one."""
+    session.call(
+        "autoscaling",
+        "terminate_instance_in_auto_scaling_group",
+        InstanceId=instance,
+        ShouldDecrementDesiredCapacity=True,
+    )
 
 
 def suspend_launch(session: Session, name: str) -> None:
@@ -181,10 +184,10 @@ def _group(raw: dict[str, Any]) -> GroupView:
                 entry.get("AvailabilityZone", ""),
                 entry["LifecycleState"],
                 entry.get("HealthStatus", ""),
-                bool(entry.get("ProtectedFromScaleIn")),
             )
             for entry in raw.get("Instances", [])
         ),
+        zones=tuple(sorted(raw.get("AvailabilityZones", []))),
     )
 
 

@@ -30,6 +30,7 @@ from pulumi_nodepools.drain.events import (
     Event,
     Evict,
     Finish,
+    GuardLater,
     GuardPassed,
     InstanceSeen,
     LabelNode,
@@ -67,6 +68,10 @@ _SYNC_LIMIT = 120.0
 uncordon = eviction.uncordon
 
 
+class NotYet(Exception):  # noqa: N818 - no error: a guard's word
+    """Raised by a guard: what is missing is coming, ask again soon."""
+
+
 @dataclass(frozen=True)
 class _Crashed:
     error: Exception
@@ -95,11 +100,11 @@ def drain(
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
-    `before_batch` runs before the first cordon and before each batch and stops the drain by raising. What somebody asks
-    in one of the `records` (pause, resume, stop) is done within seconds. `instances` gives EC2's state of the machine
-    behind a node whose kubelet does not answer; without it such a node is waited for. `leave` takes nodes out of their
-    load balancers; without it that step is left out. `command` runs what `settings.batch_gate` names, and must be given
-    if it names one.
+    `before_batch` runs before the first cordon and before each batch and stops the drain by raising, or has itself
+    asked again by NotYet. What somebody asks in one of the `records` (pause, resume, stop) is done within seconds.
+    `instances` gives EC2's state of the machine behind a node whose kubelet does not answer; without it such a node is
+    waited for. `leave` takes nodes out of their load balancers; without it that step is left out. `command` runs what
+    `settings.batch_gate` names, and must be given if it names one.
 
     Raises DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are
     missing. It can be run again at any time: it goes on where the cluster says that it was.
@@ -243,13 +248,13 @@ class _Run:
             case Surge():
                 self._send(deployments.surge, self._client, action)
             case TaintNode(name):
-                self._send(eviction.taint, self._client, nodes[name], owner)
+                self._send(eviction.taint, self._client, nodes[name])
             case ReleaseNode(name):
                 self._send(out_of_service.release, self._client, nodes[name], owner)
             case RestoreNode(name):
                 self._send(out_of_service.restore, self._client, nodes[name])
             case CordonNode(name):
-                self._send(eviction.cordon, self._client, nodes[name])
+                self._send(eviction.cordon, self._client, nodes[name], owner)
             case LabelNode(name, quarantined):
                 self._send(partial(eviction.label, quarantined=quarantined), self._client, name)
 
@@ -265,8 +270,12 @@ class _Run:
         self._workers.do(task)
 
     def _guard(self) -> None:
-        self._before_batch(self._state.world.view())
-        self._inbox.put(GuardPassed())
+        try:
+            self._before_batch(self._state.world.view())
+        except NotYet:
+            self._inbox.put(GuardLater())
+        else:
+            self._inbox.put(GuardPassed())
 
     def _ask(self, action: AskInstance | AskCommand | LeaveBalancers) -> None:
         """Have one of the caller's functions answer; an action that it gave none for is left out."""

@@ -73,20 +73,26 @@ def answered(uid: str, answer: Response) -> Answered:
     )
 
 
-def taint(client: Client, node: NodeView, owner: str) -> Patched:
-    """Put the soft taint on a node and write down who cordons it."""
+def taint(client: Client, node: NodeView) -> Patched:
+    """Put the soft taint on a node."""
 
     def change(view: NodeView) -> dict[str, Any]:
         kept = [written(item) for item in view.taints if item.key != DRAINING_TAINT]
         ours = {"key": DRAINING_TAINT, "effect": "PreferNoSchedule"}
-        return {"metadata": {"annotations": {OWNER_ANNOTATION: owner}}, "spec": {"taints": [*kept, ours]}}
+        return {"metadata": {}, "spec": {"taints": [*kept, ours]}}
 
     return patched(client, node, "taint", change)
 
 
-def cordon(client: Client, node: NodeView) -> Patched:
-    """Make a node unschedulable."""
-    return _merged(client, node.name, "cordon", {"spec": {"unschedulable": True}})
+def cordon(client: Client, node: NodeView, owner: str) -> Patched:
+    """Make a node unschedulable and write down who did, in one patch: a cordon that came first is not ours."""
+
+    def change(view: NodeView) -> dict[str, Any] | None:
+        if view.unschedulable:
+            return None
+        return {"metadata": {"annotations": {OWNER_ANNOTATION: owner}}, "spec": {"unschedulable": True}}
+
+    return patched(client, node, "cordon", change)
 
 
 def label(client: Client, name: str, *, quarantined: bool) -> Patched:
@@ -117,19 +123,22 @@ def _merged(client: Client, name: str, step: Any, body: dict[str, Any]) -> Patch
 def uncordon(client: Client, nodes: Callable[[NodeView], bool], owner: str) -> list[str]:
     """Take taint, cordon and annotation off those nodes that `owner` cordoned; returns their names.
 
-    A node that somebody else had cordoned before carries no annotation of ours and stays as it is.
+    A node that somebody else had cordoned carries no annotation of ours: it only loses our taint, if it has it.
     """
     done = []
     for page in client.list_raw("/api/v1/nodes"):
         for raw in msgspec.json.decode(page, type=_Nodes).items:
             node = objects.node_view(raw)
-            if owner not in (node.annotations.get(mark) for mark in _MARKS) or not nodes(node):
+            ours = owner in (node.annotations.get(mark) for mark in _MARKS)
+            tainted = any(item.key == DRAINING_TAINT for item in node.taints)
+            if not nodes(node) or not (ours or (tainted and OWNER_ANNOTATION not in node.annotations)):
                 continue
             result = patched(client, node, "taint", _undo)
             if result.code not in (200, 404):
                 message = f"uncordon of node {node.name}: {result.code} {result.message}; run it again"
                 raise ApiError(message, status=result.code)
-            done.append(node.name)
+            if ours:
+                done.append(node.name)
     return done
 
 
@@ -138,11 +147,11 @@ class _Nodes(msgspec.Struct):
 
 
 def _undo(view: NodeView) -> dict[str, Any]:
-    """A cordon is ours if its mark is there, and so is the word that a node is out of service."""
+    """A cordon is ours if its mark is there, and so is the word that a node is out of service; the taint always is."""
     body = in_service(view)
-    if OWNER_ANNOTATION not in view.annotations:
-        return body
     kept = [taint for taint in body["spec"]["taints"] if taint["key"] != DRAINING_TAINT]
+    if OWNER_ANNOTATION not in view.annotations:
+        return {**body, "spec": {"taints": kept}}
     metadata: dict[str, Any] = {"annotations": dict.fromkeys((*_MARKS, LEFT_ANNOTATION))}
     ours = [QUARANTINE_LABEL] if QUARANTINE_LABEL in view.labels else []
     ours += [EXCLUSION_LABEL] if view.labels.get(EXCLUSION_LABEL) == EXCLUDED_VALUE else []
@@ -165,7 +174,8 @@ def written(item: Taint) -> dict[str, str]:
 
 
 def patched(client: Client, node: NodeView, step: Any, change: Callable[[NodeView], dict[str, Any] | None]) -> Patched:
-    """Patch a node under its resourceVersion: the list of taints is replaced whole, so a lost race must be seen.
+    """Patch a node under its resourceVersion: the list of taints is replaced whole, and a cordon counts
+    as ours, so a lost race must be seen.
 
     `change` sees the node as it is then, and says None if nothing is to be done to it any more.
     """

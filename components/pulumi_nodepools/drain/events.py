@@ -53,6 +53,11 @@ class GuardPassed:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardLater:
+    """It found something that is on its way to be right: ask again soon."""
+
+
+@dataclass(frozen=True, slots=True)
 class Patched:
     """A step that changes a node was answered; `code` 200 done, 404 no such node, 0 no answer."""
 
@@ -143,6 +148,7 @@ Event = (
     | Relisted
     | Synced
     | GuardPassed
+    | GuardLater
     | Patched
     | Answered
     | Tick
@@ -159,14 +165,14 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class TaintNode:
-    """Put the soft taint and the owner annotation on a node."""
+    """Put the soft taint on a node."""
 
     node: str
 
 
 @dataclass(frozen=True, slots=True)
 class CordonNode:
-    """Make a node unschedulable."""
+    """Make a node unschedulable, with the owner annotation."""
 
     node: str
 

@@ -1,9 +1,9 @@
 """The drain as a machine: an event and the time come in, actions go out. Pure but for the state it owns.
 
 Order: refuse what can never clear, ask the guard, taint all nodes softly, cordon all, then batch by batch: guard,
-leave the load balancers, evict, wait until the nodes are empty and their volumes off them, wait until the workloads are
-back, soak, have the user's command judge. Everything is recomputed from the world, so a drain that was killed continues
-by starting again. Carrying actions out is cluster/drainer.py's business.
+leave the load balancers, evict, wait until nodes are empty, volumes off them and workloads back, soak, have the user's
+command judge. Everything is recomputed from the world: a drain that was killed continues by starting again. Carrying
+actions out is cluster/drainer.py's business.
 """
 
 import heapq
@@ -15,13 +15,13 @@ from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import (
     Action,
     Answered,
-    AskGuard,
     BalancersSeen,
     CommandEnded,
     CordonNode,
     Event,
     Finish,
     Gone,
+    GuardLater,
     GuardPassed,
     InstanceSeen,
     Patched,
@@ -153,6 +153,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Relisted: relisted,
     Synced: _synced,
     GuardPassed: _guard_passed,
+    GuardLater: pausing.guard_later,
     Patched: _patched,
     Answered: _answered,
     Stop: _stop,
@@ -183,11 +184,7 @@ def _advance(state: State, now: float) -> None:
     before = None
     while before != state.phase and not state.finish:
         before = state.phase
-        _PHASES.get(state.phase, _nothing)(state, now)
-
-
-def _nothing(_state: State, _now: float) -> None:
-    """A phase that only an event can end."""
+        _PHASES[state.phase](state, now)
 
 
 def _keep_cordoned(state: State, now: float) -> None:
@@ -365,6 +362,7 @@ def _next(state: State, now: float) -> None:
 
 
 _PHASES: dict[str, Callable[[State, float], None]] = {
+    "guard": pausing.ask_guard,
     "taint": _in_taint,
     "cordon": _in_cordon,
     "batch": _in_batch,
@@ -385,7 +383,7 @@ def _enter(state: State, phase: Phase, now: float, then: Phase | None = None) ->
     if phase == "guard":
         state.guard_for = then or "batch"
         state.workloads.touched_in_batch = False
-        state.actions.append(AskGuard())
+        state.guard_at = now
 
 
 def _end_blocked(state: State, message: str, diagnoses: list[Diagnosis], now: float) -> None:

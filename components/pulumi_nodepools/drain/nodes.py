@@ -251,11 +251,9 @@ class Nodes:
         """What a node still needs. One that somebody else cordoned is as it should be, and stays theirs."""
         if node.ready and RELEASED_ANNOTATION in node.annotations:
             return "restore"
-        ours = node.annotations.get(OWNER_ANNOTATION) == self.owner
-        if node.unschedulable and not ours:
+        if node.unschedulable and node.annotations.get(OWNER_ANNOTATION) != self.owner:
             return ""
-        tainted = any(taint.key == DRAINING_TAINT for taint in node.taints)
-        if not (ours and tainted):
+        if all(taint.key != DRAINING_TAINT for taint in node.taints):
             return "taint"
         return "" if node.unschedulable else "cordon"
 

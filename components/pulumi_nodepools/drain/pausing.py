@@ -1,16 +1,17 @@
 """Whether anything new may be started: what is known must be fresh, and nobody may have asked to wait.
 
 Pure but for the state. A drain that cannot see evicts nothing and its deadlines run on; one that was asked to wait
-does nothing at all, and its nodes get back the time that it stood still.
+does nothing at all, not even ask its guard, and its nodes get back the time that it stood still.
 """
 
-from pulumi_nodepools.drain.events import Pause, Resume, Say, WatchBack, WatchLost
+from pulumi_nodepools.drain.events import AskGuard, GuardLater, Pause, Resume, Say, WatchBack, WatchLost
 from pulumi_nodepools.drain.state import State
 
 BLIND = 5.0
 """Evictions pause once pods or budgets were not heard of for so long: pacing and budgets would be guesses."""
 _CATCH_UP = 1.0
 """So long after a watch is back, what was missed meanwhile has been told."""
+_GUARD_AGAIN = 2.0
 _NEEDED = ("pods", "budgets")
 
 
@@ -61,6 +62,19 @@ def resume(state: State, _: Resume, now: float) -> None:
     for start in (state.gate_since, state.phases[-1][1]):
         state.at(until(state, start, now))
     state.actions.append(Say("resumed", "", f"resumed after {now - since:.0f} s"))
+
+
+def ask_guard(state: State, now: float) -> None:
+    """Ask only now that it may go on: what the guard allows begins with freezing the groups."""
+    if now >= state.guard_at:
+        state.guard_at = float("inf")
+        state.actions.append(AskGuard())
+
+
+def guard_later(state: State, _: GuardLater, now: float) -> None:
+    """What the guard misses is on its way."""
+    state.guard_at = now + _GUARD_AGAIN
+    state.at(state.guard_at)
 
 
 def until(state: State, since: float, now: float, limit: float | None = None) -> float:

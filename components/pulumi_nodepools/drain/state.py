@@ -69,6 +69,8 @@ class State:
         self.next_deadline = float("inf")
         self.soak_until = 0.0
         self.guard_for: Phase = "taint"
+        self.guard_at = float("inf")
+        """When the guard is to be asked; never while its answer is awaited."""
         self.marks: dict[str, tuple[bool, int]] = {}
         """Labels of nodes that are being written: wanted or not, and how often it was tried."""
         self.releases: dict[str, int] = {}

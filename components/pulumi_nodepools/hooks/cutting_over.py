@@ -14,9 +14,10 @@ from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.cluster.snapshot import look
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import CapacityError, ConfigError, GateError
-from pulumi_nodepools.hooks import freezing
+from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.draining import Drain
 from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.members import Membership
@@ -128,6 +129,7 @@ class _Cutover:
                     f"serves, has {had}: capacity would fall. Nothing was drained. Run `pulumi up` again: the gate "
                     "brings it to as many nodes first"
                 )
+            self._require_room(before.serving, before.serving_groups)
         self.record.update(
             lambda now: replace(
                 now,
@@ -139,6 +141,12 @@ class _Cutover:
             )
         )
         self.engine.info(props.urn, f"{props.title} serves now")
+
+    def _require_room(self, version: str, names: Sequence[str]) -> None:
+        """The pods of the version that serves must fit outside of it, their volumes' zones included, or it goes on."""
+        member = Membership.of(self.place.props.pool, version, groups.describe(self.session, names).values())
+        world = patiently(lambda: look(self.place.client))
+        guards.require_room(world, member.includes, self.wanted.settings)
 
     def _usable(self, version: str, names: Sequence[str]) -> int:
         member = Membership.of(self.place.props.pool, version, groups.describe(self.session, names).values())
@@ -152,13 +160,15 @@ class _Cutover:
         """Drain the version, keep its groups frozen, and let them go to 0 if it is retired."""
         props = replace(self.place.props, version=other.version, groups=other.groups)
         place = replace(self.place, props=props)
-        Drain(place, self.wanted.settings, self.record, self.engine, self.stop, self.watch, self.lease).run()
+        drain = Drain(place, self.wanted.settings, self.record, self.engine, self.stop, self.watch, self.lease)
+        drain.run()
         self.lease.check()
         # A version without nodes was not frozen by its drain, and must not start any while it stands by.
         names = [group.name for group in other.groups]
         freezing.freeze(self.session, self.record, other.version, groups.describe(self.session, names).values())
         if other.state == "retired":
-            freezing.empty(self.session, groups.describe(self.session, names).values())
+            views = groups.describe(self.session, names).values()
+            freezing.empty(self.session, views, drain.members.instances)
             self.engine.info(props.urn, f"{props.title}: retired, its groups are at 0")
 
     def _conclude(self) -> None:

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pulumi
-from pulumi.dynamic import Resource
+from pulumi.dynamic import CreateResult, Resource
 
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError, NodePoolsError
 from pulumi_nodepools.hooks.boundary import boundary
 from pulumi_nodepools.hooks.progress import Engine
-from pulumi_nodepools.hooks.provider import EchoProvider, hidden
+from pulumi_nodepools.hooks.provider import EchoProvider, hidden, require_known
 from pulumi_nodepools.hooks.skip import skipped
+from pulumi_nodepools.names import UNMANAGED
 
 TOKEN = "pulumi-python:dynamic/nodepools:DrainHook"  # noqa: S105 - a type token
 
@@ -25,6 +26,11 @@ class DrainProvider(EchoProvider):
 
     identity: ClassVar[tuple[str, ...]] = ("pool", "version", "groups", "selector", "clusterUid", "account")
     settings: ClassVar[tuple[str, ...]] = ("schemaVersion", "cluster", "region", "access", "drain")
+
+    @boundary
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        require_known(props)
+        return super().create(props)
 
     @boundary
     def delete(self, _id: str, props: dict[str, Any]) -> None:
@@ -61,6 +67,8 @@ class DrainHook(Resource, module="nodepools", name="DrainHook"):
         from pulumi_nodepools.cluster.client import Client  # noqa: PLC0415 - a plugin only loads the provider
 
         try:
+            if name == UNMANAGED:
+                raise ConfigError(f"a DrainHook named {name} would share the record of drains by hand; rename it")
             if not selector:
                 raise ConfigError(f"DrainHook {name}: an empty selector would mean every node of the cluster")
             uid = Client.connect(access).cluster_uid

@@ -16,7 +16,7 @@ from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.leaving import Leaving
 from pulumi_nodepools.cluster import preflight, rights
 from pulumi_nodepools.cluster.asking import patiently
-from pulumi_nodepools.cluster.drainer import Leave, drain
+from pulumi_nodepools.cluster.drainer import Leave, NotYet, drain
 from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord, Record
@@ -30,6 +30,7 @@ from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError,
 from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.batch_command import command_of
 from pulumi_nodepools.hooks.evidence import instance_of
+from pulumi_nodepools.hooks.following import follow
 from pulumi_nodepools.hooks.leaving import leave
 from pulumi_nodepools.hooks.members import Members, Membership, resolve
 from pulumi_nodepools.hooks.place import Place, PlaceProps, list_nodes, open_place
@@ -73,14 +74,18 @@ class Drain:
     views: list[GroupView] = field(default_factory=list)
     members: Members = field(default_factory=lambda: Members((), frozenset(), frozenset(), ()))
     told: set[tuple[str, str]] = field(default_factory=set)
+    drained: set[str] = field(default_factory=set)
+    """Names of the nodes that a drain was given."""
     frozen: bool = False
+    grown: float | None = None
+    """Until when nodes are waited for that take the place of those that came meanwhile."""
     said: tuple[str, float] = ("", 0.0)
     turn: LeaseHolder | None = None
     waited_for: str = ""
     batches: int = 0
 
     def run(self) -> None:
-        """Return once the version's nodes are empty."""
+        """Return once the version's nodes are empty, those that came meanwhile included."""
         props = self.place.props
         self.lease.check()
         self._settle()
@@ -93,11 +98,15 @@ class Drain:
             self.place.client, props.title, stop=self.stop, limit=self.settings.total_timeout, waits=self._waits
         ) as self.turn:
             self._settle()  # anew: it may have waited for hours
-            self._drain()
+            while set(self.members.nodes) - self.drained:
+                self._drain()
+                self._settle()
             self._finish(f"{props.title}: {len(self.members.nodes)} nodes drained")
 
     def _drain(self) -> None:
         props = self.place.props
+        self.drained.update(self.members.nodes)
+        self.frozen = False
         try:
             report = drain(
                 self.place.client,
@@ -209,15 +218,33 @@ class Drain:
         record = self.record.load()
         serving = record.serving
         guards.refuse_serving(props.pool, props.version, serving)
-        guards.require_count(world, self._ours, self.settings, self._serving(record))
+        self._follow(world, standing := self._serving(record))
+        guards.require_count(world, self._ours, self.settings, standing)
         guards.require_room(world, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
         if not self.frozen:
             self._preflight(world)
             self._freeze(serving)
             self.frozen = True
+        else:
+            self.batches += 1
+            self.record.update(lambda now: replace(now, phase=f"drain {props.version}: batch {self.batches}"))
+        self.drained.update(node.name for node in world.nodes if self._ours(node))
+
+    def _follow(self, world: WorldView, serving: Membership | None) -> None:
+        """Wait for a serving version that has to grow first; NotYet while it does."""
+        lacking, session = guards.lacking(world, self._ours, self.settings, serving), self.place.session
+        if not lacking or session is None:
+            self.grown = None
             return
-        self.batches += 1
-        self.record.update(lambda now: replace(now, phase=f"drain {props.version}: batch {self.batches}"))
+        leaving = sum(map(self._ours, world.nodes))
+        if self.grown is None and follow(session, self.record, self.views, leaving):
+            self.grown = time.monotonic() + self.settings.node_timeout
+        if self.grown is not None and time.monotonic() < self.grown:
+            props = self.place.props
+            self.engine.status(
+                props.urn, f"{props.title}: {leaving} nodes are to leave, waiting for {lacking} more to serve"
+            )
+            raise NotYet
 
     def _serving(self, record: Record) -> Membership | None:
         if record.serving is None:

@@ -1,6 +1,7 @@
 """Pure: what each instance of a new version still lacks before it may take workloads."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ def judge(
     for group in groups:
         total += group.desired
         for instance in group.instances:
-            if instance.lifecycle.startswith(("Terminat", "Detach")):
+            if instance.leaving:
                 continue
             node = by_instance.get(instance.id)
             missing = _instance_lacks(instance.lifecycle) or _node_lacks(node, pods, want)
@@ -62,18 +63,27 @@ def judge(
                 lacks[name] = missing
             else:
                 ready += 1
-        started = sum(not entry.lifecycle.startswith(("Terminat", "Detach")) for entry in group.instances)
+        started = sum(not entry.leaving for entry in group.instances)
         if started < group.desired:
             lacks[group.name] = f"{group.desired - started} of {group.desired} instances have not been launched"
     return Verdict(total, ready, lacks)
 
 
-def top_up(groups: Sequence[GroupView], wanted: int) -> dict[str, int]:
+def zones_of(groups: Iterable[GroupView]) -> Counter[str]:
+    """How many instances groups have in each zone, without those on their way out."""
+    return Counter(one.az for group in groups for one in group.instances if not one.leaving)
+
+
+def top_up(groups: Sequence[GroupView], wanted: int, zones: Mapping[str, int]) -> dict[str, int]:
     """The desired capacities that bring the groups to `wanted` nodes, as evenly as their limits allow.
 
+    A group in one zone gets as many as `zones` says, since volumes there cannot follow their pods elsewhere.
     Only groups that must grow are named; the sum stays below `wanted` if the limits do not allow it.
     """
-    sizes = {group.name: group.desired for group in groups}
+    sizes = {
+        group.name: max(group.desired, min(zones.get(group.zones[0], 0) if len(group.zones) == 1 else 0, group.max))
+        for group in groups
+    }
     while sum(sizes.values()) < wanted:
         growing = [group for group in groups if sizes[group.name] < group.max]
         if not growing:

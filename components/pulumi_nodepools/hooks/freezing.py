@@ -4,7 +4,7 @@ The record is written before AWS is called and erased after AWS was restored: a 
 and never takes a frozen size for the group's own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from pulumi_nodepools.aws import groups
@@ -37,12 +37,18 @@ def hold_floor(session: Session, record: PoolRecord, version: str, views: Iterab
         groups.resize(session, view.name, minimum=view.desired, maximum=view.max)
 
 
-def empty(session: Session, views: Iterable[GroupView]) -> None:
-    """Let frozen groups go to 0. What they were stays in the record, so that a thaw brings them back."""
+def empty(session: Session, views: Iterable[GroupView], drained: Collection[str]) -> None:
+    """Let frozen groups go to 0 by the names of their drained instances: AWS has nothing to choose, and protects none.
+
+    What they were stays in the record, so that a thaw brings them back.
+    """
     for view in views:
+        going = [one.id for one in view.instances if one.id in drained and not one.leaving]
         groups.resize(session, view.name, minimum=0, maximum=view.max)
-        groups.release_protected(session, view)
-        groups.scale(session, view.name, 0)
+        for instance in going:
+            groups.terminate(session, instance)
+        if len(view.instances) <= len(going) < view.desired:
+            groups.scale(session, view.name, 0)  # the rest was never launched
 
 
 def thaw(

@@ -23,7 +23,7 @@ from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.errors import ApiError, AwsError, ClusterUnreachableError, ConfigError, GateError, HeldError
 from pulumi_nodepools.hooks import freezing
-from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge, top_up
+from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge, top_up, zones_of
 from pulumi_nodepools.hooks.leaving import come_back
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
@@ -96,8 +96,8 @@ class _Gate:
     lease: LeaseHolder
     known: set[str] = field(default_factory=set)
     """Failed launches that an earlier run of this gate has judged."""
-    refused: str = ""
-    """Why EC2 would not start an instance, if it last did."""
+    refused: list[str] = field(default_factory=list)
+    """The groups that lack an instance which EC2 last would not start, and why."""
 
     @property
     def names(self) -> list[str]:
@@ -169,8 +169,9 @@ class _Gate:
         place, record = self.gate.place, self.record.load()
         if self.gate.canary or record.serving in {None, place.version}:
             return views
-        live = sum(view.desired for view in groups.describe(self.session, record.serving_groups).values())
-        sizes = top_up(views, live)
+        serving = groups.describe(self.session, record.serving_groups).values()
+        live = sum(view.desired for view in serving)
+        sizes = top_up(views, live, zones_of(serving))
         if sum(sizes.get(view.name, view.desired) for view in views) < live:
             raise GateError(
                 f"{place.title} may have at most {sum(view.max for view in views)} nodes (size.max), but "
@@ -181,17 +182,27 @@ class _Gate:
             self.lease.check()
             for name, size in sizes.items():
                 groups.scale(self.session, name, size)
-            self.engine.info(place.urn, f"{place.title}: grown to {live} nodes, as many as {record.serving} has now")
+            grown = sum(sizes.get(view.name, view.desired) for view in views)
+            self.engine.info(
+                place.urn,
+                f"{place.title}: grown to {grown} nodes, as {record.serving} has {live} now, in every zone of its own "
+                "no fewer",
+            )
             return self._views()
         return views
 
     def _stop_hopeless(self, views: Sequence[GroupView]) -> None:
         """After max(2, N) failed launches more of them will not help: stop the relaunching and say why."""
-        launches = [launch for view in views for launch in groups.activities(self.session, view.name)]
-        fresh = [launch for launch in launches if launch.activity not in self.known]
-        # EC2 out of capacity is not the version's fault, and Auto Scaling tries other zones: named at the deadline.
-        self.refused = next((launch.reason for launch in fresh if not launch.instance), "")
-        failed = [launch for launch in fresh if launch.instance]
+        launches = {view: groups.activities(self.session, view.name) for view in views}
+        # EC2 out of capacity is not the version's fault, and Auto Scaling goes on trying: named at the deadline.
+        self.refused = [
+            f"{view.name}: {reason}"
+            for view, given_up in launches.items()
+            if view.desired > sum(not one.leaving for one in view.instances)
+            and (reason := next((one.reason for one in given_up if not one.instance), ""))
+        ]
+        failed = [one for given_up in launches.values() for one in given_up if one.instance]
+        failed = [launch for launch in failed if launch.activity not in self.known]
         wanted = sum(view.desired for view in views)
         if len(failed) < max(2, wanted):
             return
@@ -211,7 +222,7 @@ class _Gate:
     def _pause(self, deadline: float, verdict: Verdict, trouble: str) -> None:
         if time.monotonic() >= deadline:
             place = self.gate.place
-            also = "".join(f"; {text}" for text in (self.refused, trouble) if text)
+            also = "".join(f"; {text}" for text in (*self.refused, trouble) if text)
             raise GateError(
                 f"{place.title}: {verdict.ready} of {verdict.total} nodes ready after "
                 f"{self.gate.timeout:.0f} s{_lacking(verdict)}{also}. The version that "

@@ -31,22 +31,30 @@ def refuse_serving(pool: str, version: str, serving: str | None) -> None:
         )
 
 
-def require_count(
+def lacking(
     world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings, serving: Membership | None
-) -> None:
-    """The serving version must have as many ready, schedulable nodes as the one that goes has nodes.
+) -> int:
+    """How many ready, schedulable nodes the serving version lacks to be as many as those that go.
 
     Nodes that all stand by, cordoned and without anything to move, are no capacity: any number of them may go.
     """
     leaving = [node for node in world.nodes if blue(node)]
     if serving is None or not _carries(world, leaving, settings):
-        return
-    ready = sum(usable(node) and serving.includes(node) for node in world.nodes)
-    if ready < len(leaving):
+        return 0
+    return max(0, len(leaving) - sum(usable(node) and serving.includes(node) for node in world.nodes))
+
+
+def require_count(
+    world: WorldView, blue: Callable[[NodeView], bool], settings: DrainSettings, serving: Membership | None
+) -> None:
+    """The serving version must have as many ready, schedulable nodes as the one that goes has nodes."""
+    missing = lacking(world, blue, settings, serving)
+    if serving is not None and missing:
+        leaving = sum(map(blue, world.nodes))
         raise CapacityError(
-            f"{serving.pool} {serving.version}, the version that serves, has {ready} ready and schedulable nodes, "
-            f"but {len(leaving)} nodes are to be drained: capacity would fall below what it was. No node was touched "
-            f"now. Bring {serving.version} to {len(leaving)} ready nodes and run `pulumi up` again"
+            f"{serving.pool} {serving.version}, the version that serves, has {leaving - missing} ready and schedulable "
+            f"nodes, but {leaving} nodes are to be drained: capacity would fall below what it was. No node was touched "
+            f"now. Bring {serving.version} to {leaving} ready nodes and run `pulumi up` again"
         )
 
 

@@ -73,6 +73,21 @@ def changed(olds: Mapping[str, Any], news: Mapping[str, Any], keys: Sequence[str
     ]
 
 
+def require_known(props: Mapping[str, Any], *keys: str) -> None:
+    """ConfigError if a group, or what stands under `keys`, is not known when something acts: it was left out of a run.
+
+    The engine would store a resource whose dependency does not exist, and then refuse to read that state.
+    """
+    groups = props.get("groups") or ()
+    # In an update the engine leaves out what it does not know.
+    told = not unknown(groups) and all(group.get(part) for group in groups for part in ("name", "arn"))
+    if not told or any(props.get(key) is None or unknown(props[key]) for key in keys):
+        raise ConfigError(
+            f"a group or hook of pool {props.get('pool')} that does not exist yet was left out of this run. Run "
+            "`pulumi up` without --target and --exclude"
+        )
+
+
 def echo(props: Mapping[str, Any]) -> dict[str, Any]:
     """Properties as outputs: everything but the provider, which the servicer puts back itself."""
     return {key: plain(value) for key, value in props.items() if key != PROVIDER}

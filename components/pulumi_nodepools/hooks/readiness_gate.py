@@ -12,7 +12,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from pulumi_nodepools.hooks.boundary import boundary
 from pulumi_nodepools.hooks.progress import Engine
-from pulumi_nodepools.hooks.provider import EchoProvider, changed, echo, hidden, with_pending
+from pulumi_nodepools.hooks.provider import EchoProvider, changed, echo, hidden, require_known, with_pending
 
 _PROOF = ("active", "groups", "kernelArguments", "minimumKernelVersion")
 
@@ -55,7 +55,7 @@ class GateProvider(EchoProvider):
 
 class ReadinessGate(Resource, module="nodepools", name="ReadinessGate"):
     """Props: cluster, clusterUid, account, region, access, pool, active, groups, kernelArguments,
-    minimumKernelVersion, timeout, consecutive, interval, canary, adopted, limits, pending, urn."""
+    minimumKernelVersion, timeout, consecutive, interval, canary, adopted, limits, hook (its id), pending, urn."""
 
     active: pulumi.Output[str]
     generation: pulumi.Output[int]
@@ -66,6 +66,7 @@ class ReadinessGate(Resource, module="nodepools", name="ReadinessGate"):
 
 
 def _pass_gate(props: Mapping[str, Any]) -> None:
+    require_known(props, "hook")
     # Here and not above: a program only registers gates and must not pay for the engine room.
     from pulumi_nodepools.hooks import gate  # noqa: PLC0415
 

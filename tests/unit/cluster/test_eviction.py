@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from pulumi_nodepools.cluster import eviction
 from pulumi_nodepools.cluster.client import Response
 from pulumi_nodepools.drain.answers import meaning
@@ -58,14 +60,53 @@ def test_a_taint_keeps_the_others_and_is_tried_again_on_a_newer_node():
     other = {"key": "x", "effect": "NoSchedule"}
     newer = {"metadata": {"name": "n", "resourceVersion": "2"}, "spec": {"taints": [other]}}
     client = FakeClient((409, {}), (200, newer), (200, {}))
-    assert eviction.taint(client, view, "pool/v1").code == 200
+    assert eviction.taint(client, view).code == 200
     first, _, last = [body for _, _, body in client.asked]
     ours = {"key": DRAINING_TAINT, "effect": "PreferNoSchedule"}
     gpu = {"key": "gpu", "effect": "NoExecute", "value": "yes", "timeAdded": "2026-01-01T00:00:00Z"}
     assert first["spec"]["taints"] == [gpu, ours]
-    assert first["metadata"] == {"annotations": {OWNER_ANNOTATION: "pool/v1"}, "resourceVersion": "1"}
+    assert first["metadata"] == {"resourceVersion": "1"}
     assert last["spec"]["taints"] == [other, ours]
     assert last["metadata"]["resourceVersion"] == "2"
+
+
+def test_a_cordon_says_in_the_same_patch_whose_it_is():
+    client = FakeClient((200, {}))
+    assert eviction.cordon(client, NodeView(name="n", resource_version="1"), "pool/v1").code == 200
+    ((_, _, body),) = client.asked
+    assert body == {
+        "metadata": {"annotations": {OWNER_ANNOTATION: "pool/v1"}, "resourceVersion": "1"},
+        "spec": {"unschedulable": True},
+    }
+
+
+def test_a_cordon_that_came_just_before_ours_stays_somebody_elses():
+    theirs = {"metadata": {"name": "n", "resourceVersion": "2"}, "spec": {"unschedulable": True}}
+    client = FakeClient((409, {}), (200, theirs))
+    assert eviction.cordon(client, NodeView(name="n", resource_version="1"), "pool/v1").code == 200
+    assert [method for method, _, _ in client.asked] == ["PATCH", "GET"], "nothing is written onto their cordon"
+
+
+@pytest.mark.parametrize(
+    ("cordoned_by", "changed", "named"),
+    [
+        ("pool/v1", {"taints", "unschedulable"}, ["n"]),
+        (None, {"taints"}, []),
+        ("pool/v9", set(), []),
+    ],
+)
+def test_an_uncordon_takes_back_what_is_ours_and_leaves_another_cordon(cordoned_by, changed, named):
+    node = {
+        "metadata": {"name": "n", "annotations": {OWNER_ANNOTATION: cordoned_by} if cordoned_by else {}},
+        "spec": {"unschedulable": True, "taints": [{"key": DRAINING_TAINT, "effect": "PreferNoSchedule"}]},
+    }
+    client = FakeClient(*[(200, {})] * bool(changed))
+    client.list_raw = lambda _path: [json.dumps({"items": [node]})]
+    assert eviction.uncordon(client, lambda _: True, "pool/v1") == named
+    assert {key for _, _, body in client.asked for key in body["spec"]} == changed
+    assert [OWNER_ANNOTATION in body["metadata"]["annotations"] for _, _, body in client.asked] == [bool(named)] * len(
+        client.asked
+    )
 
 
 def test_a_forced_deletion_keeps_a_grace_and_the_uid():

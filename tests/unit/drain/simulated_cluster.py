@@ -134,11 +134,11 @@ class Sim:
                 self.answers.append(Patched(name, "label", 200))
             case TaintNode(name):
                 soft = (Taint(DRAINING_TAINT, "PreferNoSchedule"),)
-                self._patch(name, taints=soft, annotations={OWNER_ANNOTATION: OWNER})
+                self._patch(name, taints=soft)
                 self.answers.append(Patched(name, "taint", 200))
             case CordonNode(name):
                 assert all(n.taints for n in self.nodes.values() if n.labels["pool"] == "old"), "all taints first"
-                self._patch(name, unschedulable=True)
+                self._patch(name, unschedulable=True, annotations={OWNER_ANNOTATION: OWNER})
                 self.answers.append(Patched(name, "cordon", 200))
             case AskGuard():
                 self.guards += 1

@@ -1,6 +1,17 @@
 """A drain that is asked to wait stands still, deadlines included, and goes on where it was."""
 
-from pulumi_nodepools.drain.events import Finish, Gone, GuardPassed, Pause, Resume, Seen, Stop, Synced, TaintNode
+from pulumi_nodepools.drain.events import (
+    AskGuard,
+    Finish,
+    Gone,
+    GuardPassed,
+    Pause,
+    Resume,
+    Seen,
+    Stop,
+    Synced,
+    TaintNode,
+)
 from tests.unit.drain.drain_case import Case, controller, make_pod, old_node
 
 ASKED = "ann@desk asked to pause at 12:00"
@@ -23,9 +34,20 @@ def test_nothing_new_is_evicted_until_it_is_resumed():
 
 
 def test_a_pause_before_the_first_cordon_touches_nothing():
+    """Not even the guard is asked, which freezes the groups when it passes."""
     case = Case(old_node(annotations={}, taints=(), unschedulable=False), make_pod("a"))
     case.tell(Pause(ASKED))
     case.tell(Synced())
+    case.at(50)
+    assert not [one for one in case.said if isinstance(one, AskGuard | TaintNode)]
+    assert case.tell(Resume())[-1:] == [AskGuard()]
+    assert [type(one) for one in case.tell(GuardPassed())] == [TaintNode]
+
+
+def test_a_pause_while_the_guard_is_asked_touches_no_node():
+    case = Case(old_node(annotations={}, taints=(), unschedulable=False), make_pod("a"))
+    case.tell(Synced())
+    case.tell(Pause(ASKED))
     case.tell(GuardPassed())
     case.at(50)
     assert not [one for one in case.said if isinstance(one, TaintNode)]

@@ -4,10 +4,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.drain.model import NodeView, WorldView
+from pulumi_nodepools.drain.model import NodeView, Owner, PodView, WorldView
 from pulumi_nodepools.errors import CapacityError, ConfigError, DrainBlockedError, GateError, IdentityError
 from pulumi_nodepools.hooks import cutting_over, draining, freezing, place
 from pulumi_nodepools.hooks.progress import Engine
@@ -195,6 +196,19 @@ def test_fewer_ready_nodes_than_now_are_refused_before_anything(world):
     ):
         _run(world)
     assert (world.record.load().serving, world.drained) == ("v1", [])
+    assert _state(world, OLD) == (1, 5, 2, False)
+
+
+def test_pods_that_fit_nowhere_else_leave_the_other_version_serving(world, monkeypatch):
+    """As with a volume in a zone where the new version has no node."""
+    pod = PodView(namespace="shop", name="db-0", uid="u", node=f"node-{_group(world, OLD).instances[0].id}")
+    tied = replace_fields(pod, node_selector={"topology.kubernetes.io/zone": "us-west-2c"})
+    owned = replace_fields(tied, owner=Owner("StatefulSet", "apps/v1", "db", "uid-db"))
+    monkeypatch.setattr(cutting_over, "look", lambda _client: WorldView(_views(world), [owned]))
+    before = world.record.load()
+    with pytest.raises(CapacityError, match=r"1 of 1 pods .* fit on none of the 2 ready nodes.*shop/db-0"):
+        _run(world)
+    assert (world.record.load(), world.drained) == (before, [])
     assert _state(world, OLD) == (1, 5, 2, False)
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pulumi_nodepools.aws import groups
+from pulumi_nodepools.cluster.drainer import NotYet
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.drain.model import Diagnosis, NodeView, PodView, Progress, WorldView
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError, HeldError, IdentityError
@@ -69,12 +70,13 @@ def world(session, make_group, cluster, monkeypatch):
     monkeypatch.setattr(place.Client, "connect", lambda _access: cluster)
     monkeypatch.setattr(draining, "SETTLE_SECONDS", 0.0)
     made = SimpleNamespace(
-        session=session, cluster=cluster, props=props, record=record, blue=blue, drained=[], green_ready=True, act=None
+        session=session, cluster=cluster, props=props, record=record, blue=blue, drained=[], act=None
     )
+    made.green, made.green_ready = 2, True
 
     def nodes():
-        both = [("v1", f"node-{one.id}", True) for one in blue.instances]
-        both += [("v2", f"green-{n}", made.green_ready) for n in range(2)]
+        both = [("v1", f"node-{one.id}", True) for one in made.blue.instances]
+        both += [("v2", f"green-{n}", made.green_ready) for n in range(made.green)]
         return [
             NodeView(name=name, labels={POOL_LABEL: "worker", VERSION_LABEL: version}, ready=ready)
             for version, name, ready in both
@@ -142,6 +144,73 @@ def test_a_green_that_is_not_ready_is_refused_before_the_freeze(world):
     with pytest.raises(CapacityError, match="has 0 ready and schedulable nodes, but 2"):
         _run(world)
     assert _untouched(world)
+
+
+def _grow(world, number=1):
+    """Somebody scales v1 up: more of its nodes join."""
+    world.session.call("autoscaling", "set_desired_capacity", AutoScalingGroupName=BLUE, DesiredCapacity=2 + number)
+    known = {one.id for one in world.blue.instances}
+    new = [one.id for one in _group(world, BLUE).instances if one.id not in known]
+    for instance in new:
+        world.cluster.add_node(f"node-{instance}", instance, pool="worker", version="v1")
+    world.blue = _group(world, BLUE)
+
+
+def test_a_version_that_grew_is_followed_before_anything_of_it_leaves(world):
+    _grow(world)
+    with pytest.raises(NotYet):
+        _run(world)
+    green = _group(world, GREEN)
+    assert (green.min, green.desired) == (3, 3), "it has to be as large, and may not shrink meanwhile"
+    assert _group(world, BLUE).suspended == ()
+    assert world.drained == []
+    world.green = 3
+    _run(world)
+    assert len(world.drained) == 3
+    assert (_group(world, GREEN).min, _group(world, GREEN).desired) == (1, 3)
+
+
+def test_a_version_that_grew_beyond_the_limit_is_refused(world):
+    world.session.call("autoscaling", "update_auto_scaling_group", AutoScalingGroupName=GREEN, MaxSize=2)
+    _grow(world)
+    with pytest.raises(
+        CapacityError, match=r"worker v2.* may have at most 2 nodes \(size.max\), but 3 nodes are to be"
+    ):
+        _run(world)
+    assert _untouched(world)
+
+
+def test_nodes_that_do_not_come_are_waited_for_only_so_long(world, monkeypatch):
+    _grow(world)
+    clock = SimpleNamespace(now=0.0)
+
+    def ask_twice(_client, *, before_batch, **_):
+        with pytest.raises(NotYet):
+            before_batch(WorldView(world.views(), []))
+        clock.now = 61.0
+        before_batch(WorldView(world.views(), []))
+
+    monkeypatch.setattr(draining, "drain", ask_twice)
+    monkeypatch.setattr(draining, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    with pytest.raises(CapacityError, match="has 2 ready and schedulable nodes, but 3"):
+        _run(world)
+
+
+def test_nodes_that_came_during_the_drain_are_drained_and_frozen_before_it_ends(world):
+    world.green = 3
+
+    def undo_the_freeze_and_grow(_stop):
+        world.act = None
+        world.session.call("autoscaling", "update_auto_scaling_group", AutoScalingGroupName=BLUE, MaxSize=5)
+        world.session.call("autoscaling", "resume_processes", AutoScalingGroupName=BLUE)
+        _grow(world)
+
+    world.act = undo_the_freeze_and_grow
+    _run(world)
+    blue = _group(world, BLUE)
+    assert set(world.drained) == {f"node-{one.id}" for one in blue.instances}
+    assert (len(blue.instances), blue.min, blue.max) == (3, 3, 3)
+    assert world.record.load().frozen[BLUE].max == 5
 
 
 def test_what_never_clears_is_told_and_its_own_runner_is_refused_before_the_freeze(world, monkeypatch):

@@ -96,8 +96,8 @@ def test_kernels_are_compared_number_by_number(version, floor, enough):
     assert kernels.at_least(version, floor) is enough
 
 
-def _sized(name, desired, maximum):
-    return GroupView(name, f"arn:{name}", 0, maximum, desired, (), ())
+def _sized(name, desired, maximum, zones=()):
+    return GroupView(name, f"arn:{name}", 0, maximum, desired, (), (), zones)
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,18 @@ def _sized(name, desired, maximum):
     [(3, {}), (2, {}), (6, {"a": 3}), (8, {"a": 4, "b": 4}), (99, {"a": 5, "b": 4})],
 )
 def test_growing_is_even_and_within_limits(wanted, sizes):
-    assert top_up([_sized("a", 1, 5), _sized("b", 3, 4)], wanted) == sizes
+    assert top_up([_sized("a", 1, 5), _sized("b", 3, 4)], wanted, {}) == sizes
+
+
+@pytest.mark.parametrize(
+    ("zones", "sizes"),
+    [
+        ({"z1": 1, "z2": 3}, {}),
+        ({"z1": 3, "z2": 1}, {"a": 3}),
+        ({"z1": 9}, {"a": 5}),
+        ({"z3": 4}, {}),
+    ],
+)
+def test_a_group_in_one_zone_follows_that_zone_within_its_limits(zones, sizes):
+    both = [_sized("a", 1, 5, ("z1",)), _sized("b", 3, 4, ("z2",)), _sized("any", 1, 9, ("z1", "z2"))]
+    assert top_up(both, 5, zones) == sizes

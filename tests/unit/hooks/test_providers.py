@@ -10,6 +10,7 @@ import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 
+from pulumi_nodepools.hooks.boundary import Stopped
 from pulumi_nodepools.hooks.cutover import Cutover, CutoverProvider
 from pulumi_nodepools.hooks.drain_hook import DrainHook, DrainProvider
 from pulumi_nodepools.hooks.provider import PROVIDER
@@ -31,6 +32,18 @@ DRAIN = {
     "drain": {"timeout": 1800},
     PROVIDER: "gASV",
 }
+
+
+@pytest.mark.parametrize("groups", [Unknown(), [{"name": "prod-worker-v1", "arn": Unknown()}], [{"name": None}], [{}]])
+@pytest.mark.parametrize("provider", [DrainProvider, GateProvider])
+def test_nothing_is_stored_before_groups_that_were_left_out_of_a_run(provider, groups):
+    with pytest.raises(Stopped, match=r"left out of this run. Run `pulumi up` without --target and --exclude"):
+        provider().create({**DRAIN, "active": "v1", "hook": "prod/worker/v1", "groups": groups})
+
+
+def test_a_gate_is_not_stored_before_a_hook_that_was_left_out_of_a_run():
+    with pytest.raises(Stopped, match="a group or hook of pool worker that does not exist yet was left out"):
+        GateProvider().create({**DRAIN, "active": "v1"})
 
 
 def test_type_tokens_are_part_of_the_state():
