@@ -8,6 +8,7 @@ from pulumi_nodepools.drain.answers import meaning
 from pulumi_nodepools.drain.events import Evict
 from pulumi_nodepools.errors import DrainBlockedError
 from pulumi_nodepools.names import QUARANTINE_LABEL
+from tests.apiserver import replay_case as make
 from tests.apiserver.drain_case import NODES, Audit, on
 from tests.conformance import replays
 
@@ -107,20 +108,26 @@ def test_skip_goes_on_with_the_others_and_the_next_run_goes_on_with_the_rest(clu
 
 @replays("karpenter: noncritical before critical", "waits until the others are gone")
 @replays("capi: drain order", "order comes from priority classes, three tiers")
-def test_critical_pods_leave_their_node_last(cluster):
+def test_critical_pods_leave_their_node_last_and_the_csi_driver_of_a_node_never_does(cluster):
     space = cluster.namespace()
     cluster.nodes("tier", 1)
-    cluster.deployment(space, "dns", 1, priorityClassName="system-cluster-critical", **on("tier", "tier-new"))
-    cluster.deployment(space, "app", 3, **on("tier", "tier-new"))
-    cluster.wait_ready(space, 4)
+    there = on("tier", "tier-new")
+    make.daemon_set(cluster, space, "csi-node", **on("tier"))
+    cluster.deployment(space, "network", 1, priorityClassName="system-node-critical", **there)
+    cluster.deployment(space, "dns", 1, priorityClassName="system-cluster-critical", **there)
+    cluster.deployment(space, "app", 3, **there)
+    cluster.wait_ready(space, 6)
     old = {pod["metadata"]["uid"]: pod["metadata"]["labels"]["app"] for pod in cluster.pods(space)}
     cluster.nodes("tier-new", 1)
     with Audit(cluster, space) as audit:
-        cluster.drain("tier")
+        report = cluster.drain("tier").to_json()
     story = [
         (old[uid], line["type"])
         for line in audit.lines
         if (uid := line["object"]["metadata"]["uid"]) in old and "deletionTimestamp" in line["object"]["metadata"]
     ]
-    first = story.index(("dns", "MODIFIED"))
-    assert story[:first].count(("app", "DELETED")) == 3, story
+    dns, network = story.index(("dns", "MODIFIED")), story.index(("network", "MODIFIED"))
+    assert story[:dns].count(("app", "DELETED")) == 3, story
+    assert story[:network].count(("dns", "DELETED")) == 1, story
+    assert "csi-node" not in dict(story), "its volumes are detached by it"
+    assert [entry["reason"] for entry in report["skipped"]] == ["daemonset"]

@@ -66,6 +66,35 @@ def test_troubled_nodes_are_told_with_their_numbers_and_exit_2(cluster, space):
         cluster.client.patch(path, {"metadata": {"finalizers": None}})
 
 
+def test_a_webhook_that_only_a_pod_on_these_nodes_answers_for_is_a_blocker(cluster, space):
+    name, namespace = space
+    cluster.deployment(namespace, "guard", 1, **on(name))
+    cluster.wait_ready(namespace, 1)
+    service = {"metadata": {"name": "guard"}, "spec": {"selector": {"app": "guard"}, "ports": [{"port": 443}]}}
+    cluster.request("POST", f"/api/v1/namespaces/{namespace}/services", service)
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "*"}
+    webhook = {
+        "name": "guard.nodepools.dev",
+        "clientConfig": {"service": {"name": "guard", "namespace": namespace}},
+        "rules": [rule],
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "objectSelector": {"matchLabels": {"app": "guard"}},
+    }
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    cluster.request("POST", path, {"metadata": {"name": namespace}, "webhooks": [webhook]})
+    try:
+        asked = ("preflight", "--selector", f"pool={name}", "--output", "json")
+        found = _findings(run(cluster, *asked))[1]
+        assert ("blocker", "webhook-backends", f"webhook {namespace}") in found
+        surged = _findings(run(cluster, *asked, "--single-replicas", "surge"))[1]
+        assert {one for one in surged if one[2].endswith((namespace, "guard"))} == {
+            ("info", "surge", f"workload {namespace}/guard")
+        }
+    finally:
+        cluster.request("DELETE", f"{path}/{namespace}")
+
+
 def test_nodes_beside_them_are_nobodys_business(cluster, space):
     name, namespace = space
     cluster.nodes(f"{name}-beside", 1)
