@@ -9,15 +9,13 @@ actions out is cluster/drainer.py's business.
 import heapq
 from collections.abc import Callable
 
-from pulumi_nodepools.drain import balancers, batch_gate, detaching, pausing
-from pulumi_nodepools.drain.answers import no_right
+from pulumi_nodepools.drain import balancers, batch_gate, cordoning, detaching, pausing
 from pulumi_nodepools.drain.diagnose import diagnose
 from pulumi_nodepools.drain.events import (
     Action,
     Answered,
     BalancersSeen,
     CommandEnded,
-    CordonNode,
     Event,
     Finish,
     Gone,
@@ -27,13 +25,11 @@ from pulumi_nodepools.drain.events import (
     Patched,
     Pause,
     Relisted,
-    RestoreNode,
     Resume,
     Say,
     Seen,
     Stop,
     Synced,
-    TaintNode,
     Tick,
     WatchBack,
     WatchLost,
@@ -100,28 +96,13 @@ def _guard_passed(state: State, _: GuardPassed, now: float) -> None:
 
 _TRIED: dict[str, Callable[[State, Patched], None]] = {"label": marked, "release": released}
 """Steps that a drain can do without: tried a few times."""
-_STEPS: dict[str, Callable[[str], Action]] = {"taint": TaintNode, "cordon": CordonNode, "restore": RestoreNode}
 
 
 def _patched(state: State, event: Patched, now: float) -> None:
-    track = state.nodes.tracks[event.node]
     if event.step in _TRIED:
         _TRIED[event.step](state, event)
-        return
-    if event.code in (200, 404):
-        # The watch shows the change soon; if it does not, the patch is asked for again.
-        track.failures, track.trouble = 0, ""
-        track.asked[event.step] = now + 5.0
-    elif no_right(event.code, event.message):
-        _finish(state, Finish("denied", f"{event.step} of node {event.node}: {event.code} {event.message}"), now)
-    else:
-        track.failures, track.trouble = track.failures + 1, f"{event.step}: {event.code} {event.message}"
-        if track.failures == 1:
-            state.actions.append(Say("node-refused", track.name, f"node {track.name}: {track.trouble}"))
-        track.asked[event.step] = now + min(15.0, 0.5 * 2.0**track.failures)
-    again = track.asked.get(event.step, now)
-    state.nodes.ask_again(event.node, again)
-    state.at(again)
+    elif denied := cordoning.patched(state, event, now):
+        _finish(state, Finish("denied", denied), now)
 
 
 def _answered(state: State, event: Answered, now: float) -> None:
@@ -180,32 +161,18 @@ def _advance(state: State, now: float) -> None:
     if state.held:
         return
     if state.phase not in ("guard", "check") or state.guard_for != "taint":
-        _keep_cordoned(state, now)
+        cordoning.keep(state, now)
     before = None
     while before != state.phase and not state.finish:
         before = state.phase
         _PHASES[state.phase](state, now)
 
 
-def _keep_cordoned(state: State, now: float) -> None:
-    """Ask for what nodes lack: all soft taints first, then the cordons, late joiners and lost cordons included."""
-    for name in state.nodes.to_ask(now):
-        track = state.nodes.tracks[name]
-        due = state.nodes.step_due(track, now)
-        del state.nodes.look[name]  # until it changes, or its patch is answered
-        if not due or (state.phase == "taint" and due == "cordon"):
-            continue
-        track.asked[due] = float("inf")  # until it is answered
-        if due == "cordon":
-            track.cordon_asked = track.cordon_asked if track.cordon_asked is not None else now
-        state.actions.append(_STEPS[due](name))
-
-
 def _in_taint(state: State, now: float) -> None:
     if not state.nodes.untainted:
         _enter(state, "cordon", now)
         state.nodes.look.update(state.nodes.lacking)
-        _keep_cordoned(state, now)
+        cordoning.keep(state, now)
     else:
         _in_time(state, now)
 
