@@ -122,6 +122,15 @@ OBJECTS = {
         "status": {"disruptionsAllowed": 1, "conditions": [{"type": "DisruptionAllowed", "status": "True"}]},
     },
     "controllers": {"metadata": {"name": "a", "namespace": "shop", "uid": "1"}, "spec": {"replicas": 2}},
+    "deployments": {
+        "metadata": {"name": "a", "namespace": "shop", "uid": "1", "generation": 2},
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+            "template": {"metadata": {"annotations": {"nodepools.dev/replaces": "u"}}},
+        },
+        "status": {"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1},
+    },
     "persistentvolumeclaims": {"metadata": {"name": "c", "namespace": "shop"}, "spec": {"volumeName": "v"}},
     "persistentvolumes": {
         "metadata": {"name": "v"},

@@ -65,17 +65,18 @@ def deployment_view(raw: RawDeployment) -> DeploymentView:
 
 
 def _adds_first(strategy: Strategy) -> bool:
-    """Of one replica, surges are rounded up and absences down, as its controller does."""
+    """Of one replica, any share of a surge is rounded up to one, and of an absence down to none."""
     limits = strategy.rolling_update or RollingUpdate()
-    return (
-        strategy.type == "RollingUpdate"
-        and math.ceil(_of_one(limits.max_surge)) >= 1
-        and math.floor(_of_one(limits.max_unavailable)) < 1
-    )
+    return strategy.type == "RollingUpdate" and _of_one(limits.max_surge) > 0 and _of_one(limits.max_unavailable) < 1
 
 
 def _of_one(limit: str | int) -> float:
-    return limit if isinstance(limit, int) else float(limit.removesuffix("%")) / 100
+    """A share of one replica; what is none is neither more nor less than anything."""
+    text = str(limit)
+    number = text.removesuffix("%")
+    if not number.isascii() or not number.isdecimal():
+        return math.nan
+    return int(number) / (100 if text.endswith("%") else 1)
 
 
 def surge(client: Client, action: Surge) -> Answered:

@@ -36,6 +36,8 @@ def rolling(surge, unavailable):
         (rolling("0%", "25%"), False),  # the server makes one unavailable of that
         (rolling("100%", "100%"), False),
         ({"type": "Recreate"}, False),
+        (rolling("many", 0), False),
+        (rolling(1, "none"), False),
     ],
 )
 def test_a_strategy_adds_first_if_one_more_and_none_less_comes_of_one_replica(strategy, adds_first):
