@@ -129,6 +129,11 @@ class Evictions:
             if track.wanted and track.state == "pending":
                 self._enlane(track, pod, now)
 
+    def deployment_gone(self, uid: str, now: float) -> None:
+        """A Deployment is no more: nobody replaces its pod."""
+        asked = (track.uid for track in self.tracks.values() if track.lane == ROLLOUT + uid)
+        self.deployment_changed(uid, next(asked, ""), now)
+
     def _take_back(self, track: Track) -> None:
         """What its Deployment was asked for does not count any more."""
         if track.by_rollout and track.state == "accepted":
@@ -148,6 +153,8 @@ class Evictions:
         self._dirty[track.lane] = None
         track.codes[str(answer.code) if answer.code else "error"] += 1
         means = meaning(answer)
+        if means == "gone" and track.by_rollout:
+            means = "conflict"  # not the pod has gone, but its Deployment: the watch tells soon what that means
         if means in ("accepted", "gone"):
             self._accepted(track, means, now)
         else:

@@ -146,8 +146,8 @@ def _deployment_seen(state: State, deployment: DeploymentView, now: float) -> No
 
 
 def _deployment_gone(state: State, uid: str, now: float) -> None:
-    old = state.world.deployments.pop(uid, None)
-    state.evictions.deployment_changed(uid, old.moving if old else "", now)
+    state.world.deployments.pop(uid, None)
+    state.evictions.deployment_gone(uid, now)
 
 
 def _rejudge_owned(state: State, owner: str, now: float) -> None:

@@ -193,12 +193,23 @@ def test_a_node_whose_time_is_up_is_emptied_by_force_also_of_what_is_being_repla
     assert (deletion.uid, deletion.grace) == ("u-p", 30)
 
 
-def test_a_deployment_that_goes_leaves_its_pod_to_be_evicted():
+@pytest.mark.parametrize("seen", [[Seen(deployment(moving="u-p", settled=False))], []])
+def test_a_deployment_that_goes_leaves_its_pod_to_be_evicted(seen):
     case = surging()
     case.begin()
     case.answer("p", 200)
-    case.tell(Seen(deployment(moving="u-p", settled=False)))
+    for event in seen:
+        case.tell(event)
     case.tell(Relisted("deployments", frozenset()))
+    assert case.sent == ["p"]
+
+
+def test_a_deployment_that_had_gone_when_it_was_asked_leaves_its_pod_to_be_evicted():
+    case = surging()
+    case.begin()
+    case.tell(Gone("deployments", "d"))
+    case.answer("p", 404)
+    case.at(2.0)
     assert case.sent == ["p"]
 
 
