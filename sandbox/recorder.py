@@ -5,18 +5,13 @@ budget is violated, at any moment of the watch. Ready capacity is counted in rea
 The recorder never writes and takes no part in a drain; its three watches are its only requests.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import msgspec
 
 from pulumi_nodepools import names
 from pulumi_nodepools.cluster.client import Client
-
-Object = dict[str, Any]
+from sandbox.watching import Object, Watching
 
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
@@ -34,6 +29,25 @@ class Interruption:
     ended: float | None = None
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """One pod behind a Service; `serving` also while it terminates and still answers."""
+
+    node: str
+    ready: bool
+    serving: bool
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The endpoints of one slice of a Service (namespace/name) from a moment on."""
+
+    time: float
+    service: str
+    slice: str
+    endpoints: tuple[Endpoint, ...]
+
+
 @dataclass
 class Ledger:
     """What the watches have seen. Pure: times come with each observation."""
@@ -41,9 +55,12 @@ class Ledger:
     pool: str
     slices: dict[str, dict[str, int]] = field(default_factory=dict)
     nodes: dict[str, tuple[str, bool, bool]] = field(default_factory=dict)
+    serving: list[Serving] = field(default_factory=list)
+    instances: dict[str, str] = field(default_factory=dict)
+    """The EC2 instance behind each node, also of nodes that are gone."""
     open: dict[tuple[str, str], Interruption] = field(default_factory=dict)
     interruptions: list[Interruption] = field(default_factory=list)
-    capacity: list[dict[str, Any]] = field(default_factory=list)
+    capacity: list[Object] = field(default_factory=list)
     served: set[str] = field(default_factory=set)
     first_cordon: float | None = None
 
@@ -54,9 +71,10 @@ class Ledger:
         if not service:
             return
         subject = f"{metadata['namespace']}/{service}"
-        ready = 0 if deleted else sum(_ready(endpoint) for endpoint in item.get("endpoints") or [])
+        endpoints = () if deleted else tuple(_endpoint(raw) for raw in item.get("endpoints") or [])
+        self.serving.append(Serving(now, subject, metadata["name"], endpoints))
         parts = self.slices.setdefault(subject, {})
-        parts[metadata["name"]] = ready
+        parts[metadata["name"]] = sum(endpoint.ready for endpoint in endpoints)
         total = sum(parts.values())
         if total:
             self.served.add(subject)
@@ -72,6 +90,9 @@ class Ledger:
 
     def saw_node(self, item: Object, deleted: bool, now: float) -> None:
         """Keep the capacity of the pool as a timeline of changes."""
+        instance = ((item.get("spec") or {}).get("providerID") or "").rpartition("/")[2]
+        if instance:
+            self.instances[item["metadata"]["name"]] = instance
         labels = item["metadata"].get("labels") or {}
         # A canary takes none of the pool's workloads: it is no capacity.
         if labels.get(names.POOL_LABEL) != self.pool or labels.get(names.VERSION_LABEL, "").endswith(
@@ -115,9 +136,11 @@ class Ledger:
         return min([*before[-1:], *during], default=0)
 
 
-def _ready(endpoint: Object) -> bool:
-    ready: bool | None = (endpoint.get("conditions") or {}).get("ready")
-    return ready is not False
+def _endpoint(raw: Object) -> Endpoint:
+    """A condition that is not told counts as true."""
+    conditions = raw.get("conditions") or {}
+    ready = conditions.get("ready") is not False
+    return Endpoint(raw.get("nodeName") or "", ready, ready or conditions.get("serving") is not False)
 
 
 def _node_ready(item: Object) -> bool:
@@ -126,73 +149,24 @@ def _node_ready(item: Object) -> bool:
 
 
 class Recorder:
-    """Runs the three watches in threads until `stop`; `ledger` is what they saw."""
+    """Runs the three watches until `stop`; `ledger` is what they saw."""
 
     def __init__(self, client: Client, pool: str, *, clock: Callable[[], float] = time.time) -> None:
         self.ledger = Ledger(pool)
         self.began = clock()
-        self.gaps: list[str] = []
-        self._client = client
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._listed: list[threading.Event] = []
+        handlers = {SLICES: self.ledger.saw_slice, BUDGETS: self.ledger.saw_budget, NODES: self.ledger.saw_node}
+        self._watching = Watching(client, handlers, clock=clock)
+
+    @property
+    def gaps(self) -> list[str]:
+        """Where a watch broke: what happened then was not seen."""
+        return self._watching.gaps
 
     def start(self, timeout: float = 30.0) -> "Recorder":
         """Return when all three lists have been read: nothing after this moment is missed."""
-        for path, handle in (
-            (SLICES, self.ledger.saw_slice),
-            (BUDGETS, self.ledger.saw_budget),
-            (NODES, self.ledger.saw_node),
-        ):
-            listed = threading.Event()
-            self._listed.append(listed)
-            threading.Thread(target=self._follow, args=(path, handle, listed), daemon=True).start()
-        if not all(listed.wait(timeout) for listed in self._listed):
-            raise TimeoutError(f"the recorder could not list {SLICES}, {BUDGETS} and {NODES} within {timeout:.0f} s")
+        self._watching.start(timeout)
         return self
 
     def stop(self) -> Ledger:
-        self._stopped.set()
-        with self._lock:
-            return self.ledger
-
-    def _follow(self, path: str, handle: Callable[[Object, bool, float], None], listed: threading.Event) -> None:
-        version = ""
-        while not self._stopped.is_set():
-            try:
-                if not version:
-                    version = self._list(path, handle)
-                    listed.set()
-                for event in self._events(path, version):
-                    version = self._observe(event, handle)
-            except Exception as error:  # noqa: BLE001  a broken watch is a gap in the record, not the end of it
-                self.gaps.append(f"{path}: {type(error).__name__}: {error}")
-                version = ""
-                self._stopped.wait(0.5)
-
-    def _list(self, path: str, handle: Callable[[Object, bool, float], None]) -> str:
-        version = ""
-        for page in self._client.list_raw(path):
-            document = msgspec.json.decode(page)
-            version = document["metadata"]["resourceVersion"]
-            now = self._clock()
-            with self._lock:
-                for item in document["items"]:
-                    handle(item, False, now)
-        return version
-
-    def _events(self, path: str, version: str) -> Iterable[Object]:
-        for line in self._client.watch_lines(path, resource_version=version, timeout_seconds=60):
-            if self._stopped.is_set():
-                return
-            yield msgspec.json.decode(line)
-
-    def _observe(self, event: Object, handle: Callable[[Object, bool, float], None]) -> str:
-        if event["type"] == "ERROR":
-            raise RuntimeError(str(event["object"].get("message", event["object"])))
-        version: str = event["object"]["metadata"]["resourceVersion"]
-        if event["type"] != "BOOKMARK":
-            with self._lock:
-                handle(event["object"], event["type"] == "DELETED", self._clock())
-        return version
+        self._watching.stop()
+        return self.ledger
