@@ -175,6 +175,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             "canary": canary,
             "adopted": version in args.adopted,
             "limits": groups.limits,
+            "written": {"imageId": wanted.image_id, "instanceType": wanted.instance_type} if wanted else {},
             # By value too: an edge alone does not tell that the hook was left out of a run.
             "hook": hook.id if hook else "",
             "pending": "" if canary else self._found.pending,

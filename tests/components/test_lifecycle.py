@@ -68,6 +68,7 @@ def test_only_the_active_version_follows_the_limits_of_the_stack(surveyed) -> No
         ignored = recorded[f"worker-{version}-group"].ignore_changes
         assert ignored == ["desiredCapacity", "suspendedProcesses", "minSize", "maxSize"]
     assert recorded[GATE].inputs["limits"] == {f"prod-worker-{ACTIVE}": [3, 20]}
+    assert recorded[GATE].inputs["written"] == {"imageId": "ami-0bbbbbbbbbbb77190", "instanceType": "m5.2xlarge"}
 
 
 def test_a_version_that_is_not_active_would_be_made_empty(surveyed) -> None:

@@ -31,11 +31,21 @@ class Instance:
     az: str
     lifecycle: str
     health: str
+    template_version: str = ""
+    """Of the launch template that it was started from; empty if it was none."""
 
     @property
     def leaving(self) -> bool:
         """On its way out of the group: nothing is launched or terminated in its place."""
         return self.lifecycle.startswith(("Terminat", "Detach"))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What EC2 says that an instance is made of; empty where it does not know."""
+
+    image: str = ""
+    instance_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,14 @@ def instance_states(session: Session, ids: Sequence[str]) -> dict[str, str]:
     return states
 
 
+def machines(session: Session, ids: Sequence[str]) -> dict[str, Machine]:
+    """What each instance is made of; those that EC2 does not know are left out."""
+    return {
+        raw["InstanceId"]: Machine(raw.get("ImageId", ""), raw.get("InstanceType", ""))
+        for raw in _instances(session, ids)
+    }
+
+
 def explained(session: Session, launches: Sequence[FailedLaunch]) -> list[FailedLaunch]:
     """The same launches, with the node's own reason where its validator left one (tag `nodepools.dev/refused`)."""
     reasons = {
@@ -184,6 +202,7 @@ def _group(raw: dict[str, Any]) -> GroupView:
                 entry.get("AvailabilityZone", ""),
                 entry["LifecycleState"],
                 entry.get("HealthStatus", ""),
+                template_version=str((entry.get("LaunchTemplate") or {}).get("Version") or ""),
             )
             for entry in raw.get("Instances", [])
         ),

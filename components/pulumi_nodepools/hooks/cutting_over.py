@@ -174,5 +174,6 @@ class _Cutover:
     def _conclude(self) -> None:
         self.lease.check()
         version = self.place.props.version
+        freezing.release_floor(self.session, self.record, version)
         states = {version: "active", **{other.version: other.state for other in self.wanted.others}}
         self.record.update(lambda now: replace(now, pending="", states=states, phase="serving"))

@@ -19,6 +19,10 @@ _STARTUP_TAINTS = re.compile(
 """Taints that say "not set up yet". Those that the user declares for the pool stay on its nodes and are no sign."""
 
 
+DaemonSet = tuple[str, str]
+"""Namespace and name."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the nodes of one version must show."""
@@ -104,6 +108,13 @@ def is_ready(thing: Mapping[str, Any]) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
+def daemon_set_of(pod: Mapping[str, Any]) -> DaemonSet | None:
+    """The DaemonSet that a pod belongs to."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    name = next((owner["name"] for owner in owners if owner["kind"] == "DaemonSet"), None)
+    return (pod["metadata"]["namespace"], name) if name else None
+
+
 def _instance_lacks(lifecycle: str) -> str:
     if lifecycle == "InService":
         return ""
@@ -117,7 +128,7 @@ def _node_lacks(node: Mapping[str, Any] | None, pods: Sequence[Any], want: Wante
         return "has no Node: it has not joined the cluster"
     missing = [*_proof_lacks(node, want), *_condition_lacks(node)]
     name = node["metadata"]["name"]
-    waiting = [pod for pod in pods if _of_daemon_set(pod) and pod["spec"].get("nodeName") == name and not is_ready(pod)]
+    waiting = [pod for pod in pods if daemon_set_of(pod) and pod["spec"].get("nodeName") == name and not is_ready(pod)]
     missing += [f"DaemonSet pod {pod['metadata']['namespace']}/{pod['metadata']['name']} not ready" for pod in waiting]
     return "; ".join(missing)
 
@@ -143,7 +154,3 @@ def _condition_lacks(node: Mapping[str, Any]) -> Iterable[str]:
     for taint in node["spec"].get("taints") or ():
         if _STARTUP_TAINTS.fullmatch(taint["key"]):
             yield f"startup taint {taint['key']}"
-
-
-def _of_daemon_set(pod: Mapping[str, Any]) -> bool:
-    return any(owner["kind"] == "DaemonSet" for owner in pod["metadata"].get("ownerReferences") or ())

@@ -23,7 +23,18 @@ from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.errors import ApiError, AwsError, ClusterUnreachableError, ConfigError, GateError, HeldError
 from pulumi_nodepools.hooks import freezing
-from pulumi_nodepools.hooks.evidence import Verdict, Wanted, instance_of, judge, top_up, zones_of
+from pulumi_nodepools.hooks.as_written import Written, departures
+from pulumi_nodepools.hooks.baseline import broken_daemon_sets
+from pulumi_nodepools.hooks.evidence import (
+    DaemonSet,
+    Verdict,
+    Wanted,
+    daemon_set_of,
+    instance_of,
+    judge,
+    top_up,
+    zones_of,
+)
 from pulumi_nodepools.hooks.leaving import come_back
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
@@ -47,6 +58,7 @@ class GateProps:
     """A canary never serves: it is as large as the stack says, and no cutover follows."""
     limits: Mapping[str, tuple[int, int]]
     """The (min, max) of each group as the program has them."""
+    written: Written
 
     @classmethod
     @decoded
@@ -70,6 +82,7 @@ class GateProps:
             float(props.get("interval") or 5),
             bool(props.get("canary")),
             {name: (int(least), int(most)) for name, (least, most) in (props.get("limits") or {}).items()},
+            Written.read(props.get("written") or {}),
         )
 
 
@@ -96,6 +109,10 @@ class _Gate:
     lease: LeaseHolder
     known: set[str] = field(default_factory=set)
     """Failed launches that an earlier run of this gate has judged."""
+    as_written: set[str] = field(default_factory=set)
+    """Instances that are made as the version is written."""
+    broken: set[DaemonSet] = field(default_factory=set)
+    """What served nobody before: new nodes are not asked for it."""
     refused: list[str] = field(default_factory=list)
     """The groups that lack an instance which EC2 last would not start, and why."""
 
@@ -134,7 +151,8 @@ class _Gate:
             # Launches that failed before this retry were judged by the run before it.
             self.known = {failed.activity for name in self.names for failed in groups.activities(self.session, name)}
         thawed = freezing.thaw(self.session, self.record, place.version, self.gate.limits)
-        views = groups.describe(self.session, self.names).values()
+        views = list(groups.describe(self.session, self.names).values())
+        self._look_back(views)
         member = Membership.of(place.pool, place.version, views)
         patiently(lambda: come_back(self.client, self.session, member.includes_raw, place.owner))
         freed = patiently(lambda: uncordon(self.client, member.includes, place.owner))
@@ -143,16 +161,40 @@ class _Gate:
                 place.urn, f"{place.title}: groups {', '.join(thawed) or 'none'} thawed, {len(freed)} nodes uncordoned"
             )
 
+    def _look_back(self, views: Sequence[GroupView]) -> None:
+        """Note what was broken before the version came."""
+        place = self.gate.place
+        self.broken = patiently(lambda: broken_daemon_sets(self.client, _names(list_nodes(self.client), views)))
+        for space, name in sorted(self.broken):
+            told = f"DaemonSet {space}/{name} has no ready pod on any node, so new nodes are not asked for it"
+            self.engine.warn(place.urn, f"{place.title}: {told}")
+
     def _look(self) -> Verdict:
         views = self._topped_up(self._views())
         self._stop_hopeless(views)
+        self._require_as_written(views)
         nodes = list_nodes(self.client)
         verdict = judge(views, nodes, (), self.gate.wanted)
         if not verdict.good:
             return verdict
-        ours = {entry.id for view in views for entry in view.instances}
-        names = [node["metadata"]["name"] for node in nodes if instance_of(node) in ours]
-        return judge(views, nodes, _pods_on(self.client, names), self.gate.wanted)
+        pods = [pod for pod in _pods_on(self.client, _names(nodes, views)) if daemon_set_of(pod) not in self.broken]
+        return judge(views, nodes, pods, self.gate.wanted)
+
+    def _require_as_written(self, views: Sequence[GroupView]) -> None:
+        """Refuse what is not made as the version is written: no waiting changes an instance."""
+        if self.gate.wanted.adopted:
+            return
+        fresh = sorted({one.id for view in views for one in view.instances} - self.as_written)
+        machines = groups.machines(self.session, fresh) if fresh else {}
+        if found := departures(views, machines, self.gate.written):
+            named = "; ".join(f"{instance} has {told}" for instance, told in [*found.items()][:_NAMED])
+            raise GateError(
+                f"{self.gate.place.title} is immutable, but {len(found)} of its instances are not as it is written: "
+                f"{named}. Its launch template or its group was changed outside of this stack; the version that serves "
+                f"was not touched. Set {', '.join(self.names)} back to version 1 of its launch template and terminate "
+                "these instances, or add a new version, then run `pulumi up` again"
+            )
+        self.as_written |= {*machines}
 
     def _views(self) -> list[GroupView]:
         found = groups.describe(self.session, self.names)
@@ -188,7 +230,9 @@ class _Gate:
                 f"{place.title}: grown to {grown} nodes, as {record.serving} has {live} now, in every zone of its own "
                 "no fewer",
             )
-            return self._views()
+            views = self._views()
+        # Until it has workloads an autoscaler would take its nodes for spare ones. The cutover gives the minimum back.
+        freezing.hold_floor(self.session, self.record, place.version, views)
         return views
 
     def _stop_hopeless(self, views: Sequence[GroupView]) -> None:
@@ -248,6 +292,12 @@ class _Gate:
             lambda now: replace(now, phase=f"ready {place.version}", evidence={**now.evidence, kind: evidence})
         )
         self.engine.info(place.urn, f"{place.title}: {verdict.ready} nodes ready and proved")
+
+
+def _names(nodes: Sequence[Any], views: Sequence[GroupView]) -> list[str]:
+    """The nodes of the groups' instances."""
+    ours = {entry.id for view in views for entry in view.instances}
+    return [node["metadata"]["name"] for node in nodes if instance_of(node) in ours]
 
 
 def _pods_on(client: Client, names: Sequence[str]) -> list[Any]:

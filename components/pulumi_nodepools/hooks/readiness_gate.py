@@ -55,7 +55,8 @@ class GateProvider(EchoProvider):
 
 class ReadinessGate(Resource, module="nodepools", name="ReadinessGate"):
     """Props: cluster, clusterUid, account, region, access, pool, active, groups, kernelArguments,
-    minimumKernelVersion, timeout, consecutive, interval, canary, adopted, limits, hook (its id), pending, urn."""
+    minimumKernelVersion, timeout, consecutive, interval, canary, adopted, limits, written, hook (its id),
+    pending, urn."""
 
     active: pulumi.Output[str]
     generation: pulumi.Output[int]

@@ -255,3 +255,19 @@ def test_an_api_server_that_refuses_everything_once_holds_up_no_cutover(world, f
     record = world.record.load()
     assert (record.serving, record.pending, record.phase) == ("v2", "", "serving")
     assert world.record.holder() == ""
+
+
+def test_the_minimum_that_the_gate_raised_is_given_back_at_the_end(world):
+    freezing.hold_floor(world.session, world.record, "v2", [_group(world, NEW)])
+    assert _state(world, NEW) == (2, 5, 2, False)
+    _run(world, others=[])
+    assert _state(world, NEW) == (1, 5, 2, False)
+    assert world.record.load().frozen == {}
+
+
+def test_it_stays_raised_while_the_cutover_has_not_come_to_its_end(world):
+    freezing.hold_floor(world.session, world.record, "v2", [_group(world, NEW)])
+    world.fault = DrainBlockedError("shop/web is blocked")
+    with pytest.raises(DrainBlockedError):
+        _run(world)
+    assert _state(world, NEW) == (2, 5, 2, False)

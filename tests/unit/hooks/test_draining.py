@@ -10,6 +10,7 @@ import pytest
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.cluster.drainer import NotYet
 from pulumi_nodepools.cluster.record import PoolRecord
+from pulumi_nodepools.cluster.turns import turn
 from pulumi_nodepools.drain.model import Diagnosis, NodeView, PodView, Progress, WorldView
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError, HeldError, IdentityError
 from pulumi_nodepools.hooks import draining, place
@@ -376,3 +377,42 @@ def test_an_api_server_that_refuses_everything_once_holds_up_no_drain(world, fla
     assert world.drained == [f"node-{one.id}" for one in world.blue.instances]
     assert world.record.load().phase == "drained v1"
     assert world.record.holder() == ""
+
+
+def test_it_waits_for_the_drain_of_another_pool_with_nothing_touched_and_says_so(world):
+    waiting, told = threading.Event(), Told()
+    told.status = told.info = told.warn = lambda _urn, line: (
+        told.lines.append(line),
+        "waits" in line and waiting.set(),
+    )
+    drain = threading.Thread(target=draining.drain_version, args=(world.props, told))
+    with turn(world.cluster, "other 7.6", stop=threading.Event(), limit=60, waits=lambda _other: None):
+        drain.start()
+        assert waiting.wait(60)
+        assert _untouched(world)
+    drain.join(60)
+    assert "worker v1: waits for the drain of other 7.6: one drain at a time runs in a cluster" in told.lines
+    assert len(world.drained) == 2
+
+
+def test_a_turn_that_was_lost_ends_the_drain_as_a_lost_lease_does(world):
+    def steal(stop: threading.Event):
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodepools.drain"
+        stored = world.cluster.get(path)
+        stored["spec"]["holderIdentity"] = "thief"
+        world.cluster.replace(path, stored)
+        assert stop.wait(30)
+        raise DrainBlockedError("it was told to stop")
+
+    world.act = steal
+    with pytest.raises(HeldError, match=r"nodepools\.drain was taken by thief"):
+        _run(world)
+
+
+def test_the_drain_is_given_the_command_of_the_batch_gate(world, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        draining, "command_of", lambda settings, *pool: given.append((settings.batch_gate.command, *pool))
+    )
+    _run(world, drain={"batchGate": {"command": ["./check"]}})
+    assert given == [(("./check",), "worker", "v1")]

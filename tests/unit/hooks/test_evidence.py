@@ -24,7 +24,7 @@ def _node(number=0, *, ready="True", kernel="3.10.0-1062.4.1.el7.x86_64", valida
 
 def _daemon_pod(ready="True", kind="DaemonSet"):
     return {
-        "metadata": {"namespace": "kube-system", "name": "cni-x", "ownerReferences": [{"kind": kind}]},
+        "metadata": {"namespace": "kube-system", "name": "cni-x", "ownerReferences": [{"kind": kind, "name": "cni"}]},
         "spec": {"nodeName": "node-0"},
         "status": {"conditions": [{"type": "Ready", "status": ready}]},
     }

@@ -156,7 +156,7 @@ def test_an_unreachable_cluster_for_a_while_is_no_verdict(world):
 
     def look(client):
         looks.append(1)
-        if len(looks) == 1:
+        if len(looks) == 2:  # the first one is before the waiting begins
             world.cluster.down = True
         return real(client)
 
@@ -274,3 +274,72 @@ def test_an_api_server_that_refuses_everything_once_holds_up_no_gate(world, flak
     world.cluster.flaky = False
     assert world.record.load().phase == "ready v2"
     assert world.record.holder() == ""
+
+
+def test_instances_that_are_not_as_the_version_is_written_end_it_at_once(world):
+    _serving(world, 2)
+    _join(world)
+    written = {"imageId": "ami-12c6146b", "instanceType": "t3.micro"}
+    gate.pass_gate({**world.props, "written": written}, Told())
+    with pytest.raises(GateError) as caught:
+        gate.pass_gate({**world.props, "written": {**written, "imageId": "ami-0bbbbbbbbbbb77190"}}, Told())
+    assert "worker v2 is immutable, but 2 of its instances are not as it is written" in str(caught.value)
+    for instance in world.instances:
+        assert f"{instance.id} has imageId ami-12c6146b in place of ami-0bbbbbbbbbbb77190" in str(caught.value)
+    gate.pass_gate({**world.props, "written": {"imageId": "ami-other"}, "adopted": True}, Told())
+
+
+def _daemon_set(world, name, *, desired, ready=0):
+    status = {"desiredNumberScheduled": desired, "numberReady": ready}
+    path = "/apis/apps/v1/daemonsets"
+    world.cluster.create(path, {"metadata": {"name": name, "namespace": "ops"}, "status": status})
+
+
+def _daemon_pod(world, owner, node, *, ready=False):
+    metadata = {
+        "name": f"{owner}-{node}",
+        "namespace": "ops",
+        "ownerReferences": [{"kind": "DaemonSet", "name": owner}],
+    }
+    status = {"conditions": [{"type": "Ready", "status": str(ready)}]}
+    body = {"metadata": metadata, "spec": {"nodeName": node}, "status": status}
+    for path in ("/api/v1/pods", "/api/v1/namespaces/ops/pods"):
+        world.cluster.create(path, body)
+
+
+def test_what_was_broken_before_is_told_and_not_waited_for(world):
+    _join(world)
+    node = f"node-{world.instances[0].id}"
+    _daemon_set(world, "rotten", desired=2)
+    for place_ in (node, "old-node"):
+        _daemon_pod(world, "rotten", place_)
+    _daemon_set(world, "nowhere", desired=0)
+    told = Told()
+    warned = []
+    told.warn = lambda _urn, line: warned.append(line)
+    gate.pass_gate({**world.props, "timeout": 5.0}, told)
+    (line,) = warned
+    assert "DaemonSet ops/rotten has no ready pod on any node" in line
+
+
+@pytest.mark.parametrize("elsewhere", ["nothing", "ready"])
+def test_what_is_broken_on_new_nodes_alone_is_not_hidden(world, elsewhere):
+    _join(world)
+    node = f"node-{world.instances[0].id}"
+    _daemon_set(world, "agent", desired=2, ready=int(elsewhere == "ready"))
+    _daemon_pod(world, "agent", node)
+    if elsewhere == "ready":
+        _daemon_pod(world, "agent", "old-node", ready=True)
+    with pytest.raises(GateError, match=f"DaemonSet pod ops/agent-{node} not ready"):
+        gate.pass_gate({**world.props, "timeout": 0.001}, Told())
+
+
+def test_from_the_gate_on_an_autoscaler_takes_no_node_of_the_version_that_is_to_serve(world):
+    _join(world)
+    gate.pass_gate(world.props, Told())
+    assert groups.describe(world.session, [NAME])[NAME].min == 1, "nothing serves yet: no switch, no floor"
+    _serving(world, 2)
+    gate.pass_gate(world.props, Told())
+    view = groups.describe(world.session, [NAME])[NAME]
+    assert (view.min, view.max, view.suspended) == (2, 5, ())
+    assert world.record.load().frozen[NAME].min == 1
