@@ -46,11 +46,11 @@ def _evicting(after: int) -> Callable[[str, Asked, Journal], bool]:
 PROMOTION = (
     Boundary("green-launched", _aws("CreateAutoScalingGroup", NEW), orphans=True),
     Boundary("gate-begun", _recorded(f"gate {NEW}")),
+    Boundary("floor-held", _aws("UpdateAutoScalingGroup", NEW, MinSize="2")),
     Boundary("gate-passed", _recorded(f"ready {NEW}")),
     Boundary("serving-recorded", _recorded(f"cutover {NEW}")),
     Boundary("drain-recorded", _recorded(f"drain {OLD}")),
     Boundary("blue-frozen", _aws("SuspendProcesses", OLD)),
-    Boundary("floor-held", _aws("UpdateAutoScalingGroup", NEW, MinSize="2")),
     Boundary("nodes-cordoned", lambda _pool, asked, _journal: bool(asked.cordons)),
     Boundary("first-eviction", _evicting(after=0)),
     Boundary("half-evicted", _evicting(after=2)),

@@ -121,7 +121,7 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings, *, liv
         leases = hold(stack, client, chosen.pools, stop)
         who = f"{chosen.owner} by hand"
         leases.append(
-            stack.enter_context(turn(client, who, stop=stop, limit=settings.total_timeout, waits=_WaitTeller()))
+            stack.enter_context(turn(client, who, stop=stop, limit=settings.total_timeout, waits=_Lines().waits))
         )
         guard = _guard(client, chosen, settings)
 
@@ -156,11 +156,27 @@ def _drain(client: Client, selection: Selection, settings: DrainSettings, *, liv
     return body
 
 
-class _Teller:
-    """Says on stderr what changed since the last line, and each diagnosis once."""
+class _Lines:
+    """Says on stderr what changed since the last line."""
 
     def __init__(self) -> None:
         self._last = ""
+
+    def __call__(self, line: str) -> None:
+        if line != self._last:
+            self._last = line
+            say(line)
+
+    def waits(self, other: str) -> None:
+        """For whom, once."""
+        self(f"waiting for the drain of {other}: one drain at a time runs in a cluster")
+
+
+class _Teller:
+    """Says how the drain goes on, and each diagnosis once."""
+
+    def __init__(self) -> None:
+        self._line = _Lines()
         self._told: set[tuple[str, str]] = set()
 
     def __call__(self, progress: Progress) -> None:
@@ -169,22 +185,7 @@ class _Teller:
             if key not in self._told:
                 self._told.add(key)
                 say(str(diagnosis))
-        line = status_line(progress)
-        if line != self._last:
-            self._last = line
-            say(line)
-
-
-class _WaitTeller:
-    """Says once for whom it waits."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __call__(self, other: str) -> None:
-        if other != self._last:
-            self._last = other
-            say(f"waiting for the drain of {other}: one drain at a time runs in a cluster")
+        self._line(status_line(progress))
 
 
 def _left(chosen: Chosen) -> str:

@@ -29,7 +29,7 @@ class Written:
 
 def departures(groups: Sequence[GroupView], machines: Mapping[str, Machine], want: Written) -> dict[str, str]:
     """What each instance has in place of what was written; not of those that are going or that EC2 does not know."""
-    staying = [one for group in groups for one in group.instances if not one.lifecycle.startswith("Terminat")]
+    staying = [one for group in groups for one in group.instances if not one.leaving]
     found = {one.id: ", ".join(_of(one, machines.get(one.id, Machine()), want)) for one in staying}
     return {instance: told for instance, told in found.items() if told}
 

@@ -35,7 +35,7 @@ class Run(_Part, frozen=True):
 
 
 class Phase(_Part, frozen=True):
-    """A phase of the drain: sync, guard, taint, cordon, batch, gate or soak."""
+    """A phase of the drain: sync, guard, taint, cordon, batch, gate, soak or check."""
 
     name: str
     start: float

@@ -188,7 +188,9 @@ def test_the_command_judges_before_anything_is_touched_and_behind_each_batch():
 
 
 def test_a_command_that_fails_beforehand_leaves_everything_untouched():
-    case = begin_checked()
+    case = Case(NodeView(name="fresh", labels=POOL), controller(), make_pod("p", "fresh"), batch_gate=CHECK)
+    case.tell(Synced())
+    case.at(5.0)
     (finish,) = case.tell(CommandEnded("./check ended with exit code 3 and said nothing"))
     assert finish.outcome == "blocked"
     assert "no node was touched" in finish.message
