@@ -60,6 +60,7 @@ def project(cloud: Cloud, tmp_path: Path) -> Iterator[Project]:
     (folder / "components").mkdir(parents=True)
     (folder / "components" / "team.py").write_text(TEAM)
     (tmp_path / "copy").mkdir()
+    (tmp_path / "dist").mkdir()
     wheel.environment(folder / ".venv", wheel.build(tmp_path / "dist", tmp_path / "copy"))
     project = Project(folder, cloud.sandbox.env, source=source)
     project.create()

@@ -10,6 +10,7 @@ import yaml
 
 from pulumi_nodepools import names
 from sandbox.engine import REPOSITORY, Config, Project
+from sandbox.story import apply
 from tests.e2e.conftest import NEW, OLD, Cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(500)]
@@ -65,7 +66,8 @@ def test_the_tutorial_ends_with_a_patched_pool(cloud: Cloud, project: Project) -
     (edit,) = (one for one in told if isinstance(one, dict))
     at = told.index(edit)
     _in_shell(project, [str(one) for one in told[:at]])
-    cloud.until(lambda: len(cloud.nodes("worker", OLD)) == 9)
+    assert len(cloud.nodes("worker", OLD)) == 9
+    apply.wait_until_serving(cloud.client)
     project.edit(lambda config: config["nodepools:pools"]["worker"].update(edit))
     shown = _in_shell(project, [str(one) for one in told[at + 1 :]])
     assert "workload shop/reports: single-replica" in shown
