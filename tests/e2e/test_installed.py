@@ -54,7 +54,7 @@ def project(cloud: Cloud, tmp_path: Path) -> Iterator[Project]:
     source = tmp_path / "source"
     source.mkdir()
     (source / "Pulumi.yaml").write_text((REPOSITORY / "Pulumi.yaml").read_text().replace("nodepools", "team"))
-    (source / "Pulumi.prod.yaml").write_text("config: {}\n")
+    (source / "Pulumi.prod.yaml").write_text("config:\n  aws:region: us-west-2\n")
     (source / "__main__.py").write_text(PROGRAM)
     folder = tmp_path / "project"
     (folder / "components").mkdir(parents=True)
@@ -71,7 +71,7 @@ def project(cloud: Cloud, tmp_path: Path) -> Iterator[Project]:
 
 
 def _up(project: Project, version: str) -> None:
-    settings = {"aws:region": "us-west-2", "team:version": version, "team:imageId": STACK[version]}
+    settings = {"team:version": version, "team:imageId": STACK[version]}
     project.edit(lambda config: config.update(settings))
     assert "Traceback" not in project.up("--skip-preview").expect().output
 
