@@ -41,7 +41,7 @@ def project(cloud: Cloud, tmp_path: Path) -> Iterator[Project]:
     skip = ",".join(f"prod/worker/{version}" for version in (OLD, NEW))
     project.destroy("--skip-preview", env={names.DRAIN_SKIP_VARIABLE: skip})
     project.run("stack", "rm", "--stack", project.stack, "--yes", "--force")
-    _in_shell(project, ["kubectl delete --wait=false -f sandbox/story/workloads.yaml"])
+    _in_shell(project, ["kubectl delete --ignore-not-found --wait=false -f sandbox/story/workloads.yaml"])
 
 
 def _smaller(config: Config) -> None:
