@@ -84,14 +84,16 @@ def describe(session: Session, names: Sequence[str]) -> dict[str, GroupView]:
 
 
 def freeze(session: Session, group: GroupView) -> None:
-    """Pin the group at its size and stop whatever would change its members. Harmless to repeat."""
+    """Stop whatever would change the group's members, and pin it at the size it has then. Harmless to repeat."""
     session.call(
         "autoscaling",
         "suspend_processes",
         AutoScalingGroupName=group.name,
         ScalingProcesses=list(FROZEN_PROCESSES),
     )
-    resize(session, group.name, minimum=group.desired, maximum=group.desired)
+    # Not as it was seen before: a maximum below the size would make AWS terminate what was not drained.
+    live = describe(session, [group.name]).get(group.name, group).desired
+    resize(session, group.name, minimum=live, maximum=live)
 
 
 def thaw(session: Session, name: str, *, minimum: int, maximum: int, processes: Iterable[str]) -> None:

@@ -266,6 +266,7 @@ class Drain:
 
     def _freeze(self, serving: str | None) -> None:
         props, session = self.place.props, self.place.session
+        self._resolve()  # it may have waited, and the groups may have been scaled
         self.record.update(lambda now: replace(now, phase=f"drain {props.version}"))
         if session is not None:
             freezing.freeze(session, self.record, props.version, self.views)

@@ -116,3 +116,12 @@ def test_subnets_have_zones_and_free_addresses(session, make_group):
 def test_missing_subnets_are_named(session):
     with pytest.raises(ConfigError, match="subnet-0nothere not found in region us-west-2"):
         subnets.describe(session, ["subnet-0nothere"])
+
+
+def test_a_freeze_pins_the_size_of_then_and_not_that_of_an_older_look(session, make_group):
+    make_group(desired=2)
+    seen = _view(session)
+    groups.scale(session, "prod-worker-v1", 3)
+    groups.freeze(session, seen)
+    now = _view(session)
+    assert (now.min, now.max, len(now.instances)) == (3, 3, 3), "nothing was terminated"
