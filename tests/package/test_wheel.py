@@ -127,7 +127,7 @@ HEAVY = ("pulumi_aws", "pulumi_kubernetes", "pulumi_command", "pydantic", "rich"
         ("pulumi_nodepools.reporting", set(), 15),
         # The plugin's process imports it for every operation.
         ("pulumi_nodepools.hooks.drain_hook", set(), 20),
-        ("pulumi_nodepools.cli", {"rich", "typer"}, 150),
+        ("pulumi_nodepools.cli", {"rich", "typer"}, 200),
     ],
 )
 def test_importing_loads_only_what_it_needs(project, module, allowed, modules):
