@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from tests.engine_case import NEW, OLD
 from tests.relay import Asked, Journal
+
+Old = Literal["standby", "retired", "removed"]
 
 
 @dataclass(frozen=True)
@@ -13,8 +16,8 @@ class Boundary:
 
     name: str
     begins: Callable[[str, Asked, Journal], bool]
-    removes: bool = False
-    """The old version is no longer listed; else it is to stand by."""
+    old: Old = "standby"
+    """What becomes of the old version."""
     orphans: bool = False
     """Delivered after its engine's death, the request makes something that no state knows of."""
 
@@ -43,6 +46,10 @@ def _evicting(after: int) -> Callable[[str, Asked, Journal], bool]:
     return lambda _pool, asked, journal: evicting(journal, after=after)(asked)
 
 
+def _terminating(_pool: str, asked: Asked, _journal: Journal) -> bool:
+    return asked.service == "aws" and asked.body.get("Action") == "TerminateInstanceInAutoScalingGroup"
+
+
 PROMOTION = (
     Boundary("green-launched", _aws("CreateAutoScalingGroup", NEW), orphans=True),
     Boundary("gate-begun", _recorded(f"gate {NEW}")),
@@ -56,12 +63,13 @@ PROMOTION = (
     Boundary("half-evicted", _evicting(after=2)),
     Boundary("floor-released", _aws("UpdateAutoScalingGroup", NEW, MinSize="1")),
     Boundary("blue-drained", _recorded(f"drained {OLD}")),
+    Boundary("blue-emptied", _terminating, old="retired"),
     Boundary("cutover-concluded", _recorded("serving")),
 )
 REMOVAL = (
-    Boundary("hook-begun", _recorded(f"drain {OLD}"), removes=True),
-    Boundary("hook-evicting", _evicting(after=2), removes=True),
-    Boundary("hook-done", _recorded(f"drained {OLD}"), removes=True),
-    Boundary("group-emptied", _aws("UpdateAutoScalingGroup", OLD, MinSize="0"), removes=True),
-    Boundary("group-deleted", _aws("DeleteAutoScalingGroup", OLD), removes=True),
+    Boundary("hook-begun", _recorded(f"drain {OLD}"), old="removed"),
+    Boundary("hook-evicting", _evicting(after=2), old="removed"),
+    Boundary("hook-done", _recorded(f"drained {OLD}"), old="removed"),
+    Boundary("group-emptied", _aws("UpdateAutoScalingGroup", OLD, MinSize="0"), old="removed"),
+    Boundary("group-deleted", _aws("DeleteAutoScalingGroup", OLD), old="removed"),
 )

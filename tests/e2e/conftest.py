@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.engine import Project
+from tests.e2e.boundaries import Old
 from tests.e2e.rolling import Roll
 from tests.engine_case import BAD_SPEC, NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud, activate, projects, running_cloud
 
@@ -57,10 +58,10 @@ def make_project(cloud: Cloud, tmp_path: Path) -> Iterator[Callable[..., Project
 def make_roll(cloud: Cloud, make_project: Callable[..., Project], tmp_path: Path) -> Iterator[Callable[..., Roll]]:
     made: list[Roll] = []
 
-    def make(pool: str, *, removes: bool = False) -> Roll:
+    def make(pool: str, old: Old = "standby") -> Roll:
         roll = Roll(cloud, make_project(pool), pool, tmp_path)
         made.append(roll)
-        roll.begin(removes=removes)
+        roll.begin(old)
         return roll
 
     yield make

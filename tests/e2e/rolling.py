@@ -13,6 +13,7 @@ from pulumi_nodepools.cluster.lease import noted
 from pulumi_nodepools.cluster.record import PoolRecord
 from sandbox.engine import Config, Project
 from sandbox.processes import session_members
+from tests.e2e.boundaries import Old
 from tests.e2e.versions import listing
 from tests.engine_case import NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud
 from tests.relay import Asked, Gate, Journal, Relays
@@ -33,15 +34,16 @@ class Roll:
         self.pods: list[str] = []
         self.nodes: list[str] = []
 
-    def begin(self, *, removes: bool) -> None:
-        """Create the pool with four pods on it, then list the new version in the stack file."""
+    def begin(self, old: Old) -> None:
+        """Create the pool with four pods on it, then write into the stack file what is to become of both versions."""
         # A run that is held must not give up before the test has seen what it came for.
         self.project.edit(lambda config: self._drain(config).update(timeout="180s", totalTimeout="240s"))
         self.project.up("--skip-preview").expect()
         self.cloud.deployment(self.app, self.pool, replicas=4, budget={"maxUnavailable": 1})
         self.pods = sorted(pod["metadata"]["uid"] for pod in self.cloud.pods(self.app))
         self.nodes = sorted(node["metadata"]["name"] for node in self.cloud.nodes(self.pool))
-        self.project.edit(listing(self.pool, NEW, **({} if removes else {OLD: OLD_SPEC}), **{NEW: NEW_SPEC}))
+        kept = {"standby": {OLD: OLD_SPEC}, "retired": {OLD: {**OLD_SPEC, "retired": True}}, "removed": {}}
+        self.project.edit(listing(self.pool, NEW, **kept[old], **{NEW: NEW_SPEC}))
 
     def _drain(self, config: Config) -> Config:
         drain: Config = config["nodepools:pools"][self.pool]["drain"]
@@ -93,10 +95,10 @@ class Roll:
         engine, _gate = self.start()
         return engine.wait(180).expect().output
 
-    def check(self, *, removes: bool) -> None:
+    def check(self, old: Old) -> None:
         """What an undisturbed replacement leaves, and what leads there, whatever happened on the way."""
-        self.cloud.until(lambda: not removes or not self.cloud.nodes(self.pool, OLD))
-        assert self.left() == (removed() if removes else promoted(self.pool))
+        self.cloud.until(lambda: old == "standby" or not self.cloud.nodes(self.pool, OLD))
+        assert self.left() == undisturbed(self.pool, old)
         self._check_once()
         self.project.up("--skip-preview", "--expect-no-changes").expect()
 
@@ -138,37 +140,24 @@ class Roll:
         return where.get(pod["spec"].get("nodeName", ""), "nowhere")
 
 
-def promoted(pool: str) -> dict[str, Any]:
-    """What an undisturbed promotion leaves."""
+def undisturbed(pool: str, old: Old) -> dict[str, Any]:
+    """What a replacement leaves with which nothing interferes."""
     marks = [f"{names.OWNER_ANNOTATION}={pool}/{OLD}", f"{names.EXCLUSION_LABEL}={names.EXCLUDED_VALUE}"]
     cordoned = ["unschedulable", names.DRAINING_TAINT, *marks]
+    frozen = sorted(FROZEN_PROCESSES)
+    blue = {"standby": {OLD: (2, 2, 2, frozen)}, "retired": {OLD: (0, 0, 0, frozen)}, "removed": {}}
+    gone = old == "removed"
     return {
-        "groups": {OLD: (2, 2, 2, sorted(FROZEN_PROCESSES)), NEW: (1, 6, 2, [])},
-        "nodes": {OLD: [cordoned, cordoned], NEW: [[], []]},
+        "groups": {**blue[old], NEW: (1, 6, 2, [])},
+        "nodes": {OLD: [cordoned, cordoned] if old == "standby" else [], NEW: [[], []]},
         "pods": [NEW] * 4,
         "record": {
             "serving": NEW,
             "pending": "",
-            "phase": "serving",
-            "states": {OLD: "standby", NEW: "active"},
+            "phase": f"drained {OLD}" if gone else "serving",
+            "states": {NEW: "active"} if gone else {OLD: old, NEW: "active"},
+            # Of a group that is gone it is forgotten at the next gate.
             "frozen": {OLD: (1, 6, 2)},
-        },
-        "leases": ("", ""),
-    }
-
-
-def removed() -> dict[str, Any]:
-    """What an undisturbed removal of the old version leaves."""
-    return {
-        "groups": {NEW: (1, 6, 2, [])},
-        "nodes": {OLD: [], NEW: [[], []]},
-        "pods": [NEW] * 4,
-        "record": {
-            "serving": NEW,
-            "pending": "",
-            "phase": f"drained {OLD}",
-            "states": {NEW: "active"},
-            "frozen": {OLD: (1, 6, 2)},  # of a group that is gone: forgotten at the next gate
         },
         "leases": ("", ""),
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.boundaries import PROMOTION, REMOVAL, Boundary
+from tests.e2e.boundaries import PROMOTION, REMOVAL, Boundary, Old
 from tests.e2e.record import uninterrupted
 from tests.e2e.rolling import Roll
 from tests.engine_case import NEW, Cloud
@@ -12,17 +12,17 @@ from tests.engine_case import NEW, Cloud
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(500)]
 
 
-@pytest.mark.parametrize("removes", [False, True], ids=["promotion", "removal"])
-def test_a_replacement_that_nobody_disturbs(cloud: Cloud, make_roll: Callable[..., Roll], removes: bool) -> None:
-    roll = make_roll("calm", removes=removes)
-    with uninterrupted(cloud, roll.pool, f"undisturbed-{'removal' if removes else 'promotion'}"):
+@pytest.mark.parametrize("old", ["standby", "retired", "removed"])
+def test_a_replacement_that_nobody_disturbs(cloud: Cloud, make_roll: Callable[..., Roll], old: Old) -> None:
+    roll = make_roll("calm", old)
+    with uninterrupted(cloud, roll.pool, f"undisturbed-{old}"):
         roll.resume()
-    roll.check(removes=removes)
+    roll.check(old)
 
 
 @pytest.mark.parametrize("boundary", PROMOTION + REMOVAL, ids=lambda boundary: boundary.name)
 def test_killed_twice_at_a_boundary(cloud: Cloud, make_roll: Callable[..., Roll], boundary: Boundary) -> None:
-    roll = make_roll(boundary.name, removes=boundary.removes)
+    roll = make_roll(boundary.name, boundary.old)
     begins = boundary.holds(roll.pool, roll.journal)
     with uninterrupted(cloud, roll.pool, f"killed-at-{boundary.name}"):
         for _ in range(2):
@@ -33,7 +33,7 @@ def test_killed_twice_at_a_boundary(cloud: Cloud, make_roll: Callable[..., Roll]
         roll.kill_engine(begins, deliver=not boundary.orphans)
         roll.cancel()
         roll.resume()
-    roll.check(removes=boundary.removes)
+    roll.check(boundary.old)
 
 
 def test_a_group_that_no_state_knows_of_is_named_and_made_anew_once_it_is_deleted(
@@ -55,4 +55,4 @@ def test_a_group_that_no_state_knows_of_is_named_and_made_anew_once_it_is_delete
         refresh = ("refresh", "--stack", "prod", "--yes", "--non-interactive", "--skip-preview")
         roll.project.run(*refresh, "--clear-pending-creates").expect()
         assert "pending operations" not in roll.resume()
-    roll.check(removes=False)
+    roll.check("standby")

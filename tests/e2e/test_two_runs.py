@@ -9,9 +9,9 @@ import pytest
 from pulumi_nodepools import names
 from pulumi_nodepools.cluster.record import PoolRecord
 from sandbox.processes import session_members
-from tests.e2e.boundaries import evicting
+from tests.e2e.boundaries import Old, evicting
 from tests.e2e.record import uninterrupted
-from tests.e2e.rolling import Roll, promoted
+from tests.e2e.rolling import Roll, undisturbed
 from tests.e2e.versions import stands_by
 from tests.engine_case import NEW, OLD, Cloud
 from tests.started import Engine, copied_stack
@@ -19,12 +19,12 @@ from tests.started import Engine, copied_stack
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(500)]
 
 
-@pytest.mark.parametrize("removes", [False, True], ids=["cutover", "hook"])
+@pytest.mark.parametrize("old", ["standby", "removed"], ids=["cutover", "hook"])
 def test_a_second_run_is_refused_while_one_drains(
-    cloud: Cloud, make_roll: Callable[..., Roll], tmp_path: Path, removes: bool
+    cloud: Cloud, make_roll: Callable[..., Roll], tmp_path: Path, old: Old
 ) -> None:
-    roll = make_roll("shared", removes=removes)
-    with uninterrupted(cloud, roll.pool, f"two-runs-{'hook' if removes else 'cutover'}"):
+    roll = make_roll("shared", old)
+    with uninterrupted(cloud, roll.pool, f"two-runs-{old}"):
         engine, gate = roll.start_until(evicting(roll.journal, after=2))
         locked = roll.project.up("--skip-preview").fails().output
         assert "the stack is currently locked by 1 lock(s)" in locked
@@ -35,7 +35,7 @@ def test_a_second_run_is_refused_while_one_drains(
         assert engine.process.poll() is None, "the first run goes on"
         gate.decide(deliver=True)
         engine.wait(180).expect()
-    roll.check(removes=removes)
+    roll.check(old)
 
 
 def _interrupt(cloud: Cloud, engine: Engine) -> None:
@@ -52,9 +52,9 @@ def test_one_interrupt_lets_the_cutover_finish(cloud: Cloud, make_roll: Callable
         told = engine.wait(180).fails().output
         assert "one ^C lets the drain end" in told
         assert "update canceled" in told
-        assert roll.left() == promoted(roll.pool)
+        assert roll.left() == undisturbed(roll.pool, "standby")
         roll.resume()
-    roll.check(removes=False)
+    roll.check("standby")
 
 
 def test_a_second_interrupt_ends_the_cutover_and_the_next_run_resumes(
@@ -75,4 +75,4 @@ def test_a_second_interrupt_ends_the_cutover_and_the_next_run_resumes(
         assert (record.serving, record.pending) == (NEW, NEW)
         assert len(roll.journal.evicted()) == 2, "what did not move stays where it is"
         roll.resume()
-    roll.check(removes=False)
+    roll.check("standby")

@@ -49,6 +49,9 @@ def empty(session: Session, views: Iterable[GroupView], drained: Collection[str]
             groups.terminate(session, instance)
         if len(view.instances) <= len(going) < view.desired:
             groups.scale(session, view.name, 0)  # the rest was never launched
+        if all(one.leaving or one.id in drained for one in view.instances):
+            # As a second run, of one that was killed here, would leave it.
+            groups.resize(session, view.name, minimum=0, maximum=0)
 
 
 def thaw(
