@@ -98,7 +98,8 @@ class Roll:
     def check(self, old: Old) -> None:
         """What an undisturbed replacement leaves, and what leads there, whatever happened on the way."""
         self.cloud.until(lambda: old == "standby" or not self.cloud.nodes(self.pool, OLD))
-        assert self.left() == undisturbed(self.pool, old)
+        left, wanted = self.left(), undisturbed(self.pool, old)
+        assert left == wanted, f"left:\n{left}\nwanted:\n{wanted}"
         self._check_once()
         self.project.up("--skip-preview", "--expect-no-changes").expect()
 
