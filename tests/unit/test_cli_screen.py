@@ -61,6 +61,7 @@ def test_how_long_it_takes_yet_is_told_with_its_basis_once_something_moves():
     nodes = tuple(NodeProgress(f"n{n}", "done" if n < 3 else "waiting", 0) for n in range(9))
     working = replace(progress(nodes), nodes_done=3, working=90.0)
     assert "3/9 nodes  about 3 min left (3 nodes took 1 min 30 s)" in text("t", working)
+    assert "about 12 min left (1 node took 1 min 30 s)" in text("t", replace(working, nodes_done=1))
     stuck = Diagnosis("budget", "pod a/b", "n4", "needs 2", "scale it up")
     for untold in (replace(working, nodes_done=0), replace(working, nodes_done=9), replace(working, blocked=[stuck])):
         assert " took " not in text("t", untold)

@@ -12,5 +12,5 @@ def time_left(progress: Progress) -> str:
     done, left = progress.nodes_done, progress.nodes_total - progress.nodes_done
     if not done or not left or not progress.working or progress.blocked:
         return ""
-    took = progress.working
-    return f"about {duration(round(took / done * left))} left ({done} nodes took {duration(round(took))})"
+    took, nodes = progress.working, "1 node" if done == 1 else f"{done} nodes"
+    return f"about {duration(round(took / done * left))} left ({nodes} took {duration(round(took))})"
