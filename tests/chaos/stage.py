@@ -167,7 +167,12 @@ class Pool:
         place |= {"region": REGION, "access": {"kind": "kubeconfig"}, "pool": self.name, "drain": settings}
         serving = place | {"active": active, "groups": self._refs(active)}
         others = [{"version": other, "state": "standby", "groups": self._refs(other)}] if stands_by else []
-        gate = serving | {"timeout": TIMES["gate"], "consecutive": 1, "interval": 0.5}
+        gate = serving | {
+            "hook": f"{CLUSTER}/{self.name}/{active}",
+            "timeout": TIMES["gate"],
+            "consecutive": 1,
+            "interval": 0.5,
+        }
         gate["limits"] = {ref["name"]: [1, 6] for ref in self._refs(active)}
         return {
             "gate": gate,
