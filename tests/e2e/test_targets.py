@@ -12,7 +12,7 @@ import pytest
 
 from pulumi_nodepools import names
 from pulumi_nodepools.cluster.record import PoolRecord
-from sandbox.engine import Project
+from sandbox.engine import Project, Run
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, OLD_SPEC, SEED, Cloud, sampled
 from tests.e2e.record import uninterrupted
 from tests.e2e.versions import listing, serves
@@ -42,11 +42,11 @@ def _some(kinds: Collection[str]) -> list[str]:
     return list(kinds) if os.environ.get("FULL") else sorted(sampled([*kinds], SEED))
 
 
-def _tried(project: Project, flag: str, urn: str) -> str:
+def _tried(project: Project, flag: str, urn: str) -> Run:
     run = project.up("--skip-preview", flag, urn)
     assert run.code in {0, 1, 255}
     assert "Traceback" not in run.output, run.output
-    return run.output
+    return run
 
 
 def _unharmed(cloud: Cloud, pool: str) -> None:
@@ -83,9 +83,9 @@ def test_a_target_alone_moves_nothing_that_serves(cloud: Cloud, make_project) ->
             project.edit(activate("aimed", NEW, NEW_SPEC))
             targets = _urns(project, OLD, NEW)
             for kind in _some(targets):
-                _tried(project, "--target", targets[kind])
+                run = _tried(project, "--target", targets[kind])
                 _unharmed(cloud, "aimed")
-                record.measured[f"target {kind}"] = 1
+                record.measured[f"target {kind}"] = round(run.seconds, 1)
             project.up("--skip-preview").expect()
             serves(cloud, "aimed", NEW, app="web-aimed", nodes=1)
             assert set(cloud.groups("aimed")) == {NEW}
@@ -108,7 +108,8 @@ def test_whatever_is_left_out_of_a_replacement_is_caught_up_with(cloud: Cloud, m
                     for name, urn in _urns(project, other if unmade else now).items()
                     if name.split()[0].endswith(kind.split()[0])
                 )
-                deleted = _deleted(_tried(project, "--exclude", urn))
+                run = _tried(project, "--exclude", urn)
+                deleted = re.findall(r" (\S+) deleted", run.output)
                 _unharmed(cloud, "spared")
                 if f"spared-{now}-group" in deleted:
                     assert deleted.index(f"spared-{now}-drain") < deleted.index(f"spared-{now}-group")
@@ -119,16 +120,11 @@ def test_whatever_is_left_out_of_a_replacement_is_caught_up_with(cloud: Cloud, m
                 project.up("--skip-preview").expect()
                 serves(cloud, "spared", other, app="web-spared", nodes=1)
                 assert set(cloud.groups("spared")) == {other}
-                record.measured[f"exclude {kind}"] = 1
+                record.measured[f"exclude {kind}"] = round(run.seconds, 1)
                 now, other = other, now
             project.up("--skip-preview", "--expect-no-changes").expect()
     finally:
         cloud.remove("web-spared")
-
-
-def _deleted(output: str) -> list[str]:
-    """Names of the resources that a run has deleted, in their order."""
-    return re.findall(r" (\S+) deleted", output)
 
 
 def test_versions_that_stand_by_outlive_targets_and_exclusions(cloud: Cloud, make_project) -> None:
