@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    from sandbox.aws import balancers, gatekeeper, groups, service, switches, world
+    from sandbox.aws import balancers, gatekeeper, groups, identities, service, switches, world
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     faults = switches.Switches(arguments.state_dir)
@@ -68,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     world.install(faults)
     world.build(arguments.account)
     lock, stop = threading.RLock(), threading.Event()
-    moto = DomainDispatcherApplication(create_backend_app)
-    app = gatekeeper.Gatekeeper(moto, faults, lock, arguments.account, data_path.pages)
+    moto, callers = DomainDispatcherApplication(create_backend_app), identities.Identities(arguments.state_dir)
+    app = gatekeeper.Gatekeeper(moto, faults, callers, lock, account=arguments.account, pages=data_path.pages)
     server = make_server("127.0.0.1", arguments.port, app, threaded=True, request_handler=MotoRequestHandler)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)

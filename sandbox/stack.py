@@ -70,6 +70,7 @@ class Sandbox:
         # Not resolved: the link in a virtual environment is what makes it one.
         self.python = python or Path(sys.executable)
         self._find_tools = find_tools
+        self._audit = audit
         self._found: Tools | None = None
         self._audit = audit
         self.processes = Processes(self.root)

@@ -17,6 +17,7 @@ from pulumi_nodepools.cluster.client import Client
 from sandbox.aws.switches import write_switches
 from sandbox.engine import REPOSITORY, Config, Project
 from sandbox.stack import ROOT_VARIABLE, Sandbox
+from tests import rights_case
 
 OLD, NEW = "7.6.1810", "7.7.1908"
 OLD_SPEC: Config = {"imageId": "ami-0aaaaaaaaaaa76181", "osFamily": "el7"}
@@ -141,19 +142,27 @@ class Cloud:
 def running_cloud(name: str) -> Iterator[Cloud]:
     """A sandbox of its own per tier, so that two tiers may run at once."""
     root = Path(os.environ.get(ROOT_VARIABLE) or REPOSITORY / ".sandbox") / name
-    with Sandbox(root=root) as sandbox:
+    with Sandbox(root=root, audit=True) as sandbox:
+        rights_case.lay_down(sandbox)
         yield Cloud(sandbox, Client.connect(Access(kind="kubeconfig", path=str(sandbox.kubeconfig))))
 
 
 @contextlib.contextmanager
-def projects(cloud: Cloud, folder: Path) -> Iterator[Callable[..., Project]]:
-    """Builds projects whose stack has the given two-node pools at the old version; destroyed afterwards."""
+def projects(cloud: Cloud, folder: Path, *, administrators: bool = False) -> Iterator[Callable[..., Project]]:
+    """Builds projects whose stack has the given two-node pools at the old version; destroyed afterwards.
+
+    They run with exactly the rights of docs/rbac and docs/iam, unless as administrators, all or one of them.
+    """
     made: list[tuple[Project, tuple[str, ...]]] = []
 
-    def make(*pools: str) -> Project:
-        project = Project(folder / "project", cloud.sandbox.env)
+    def make(*pools: str, administrator: bool | None = None) -> Project:
+        unlimited = administrators if administrator is None else administrator
+        limited = {} if unlimited else rights_case.environment(cloud.sandbox, "up")
+        project = Project(folder / "project", {**cloud.sandbox.env, **limited})
         project.create()
         project.edit(lambda config: _small_pools(config, pools))
+        if not unlimited:
+            project.edit(lambda config: config["nodepools:cluster"]["access"].update(roleArn=rights_case.DRAIN_ROLE))
         made.append((project, pools))
         return project
 

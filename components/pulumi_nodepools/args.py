@@ -5,7 +5,7 @@ is looked up before anything is registered is plain. Nothing here registers a re
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pulumi
@@ -61,15 +61,10 @@ class ClusterArgs:
 
 def _access(config: ClusterConfig, region: str) -> Access:
     access = config.access
+    known = Access(kind=access.kind, profile=access.profile, role_arn=access.role_arn)
     if isinstance(access, EksAccessConfig):
-        return Access(
-            kind="eks",
-            cluster_name=access.cluster_name or config.name,
-            region=access.region or region,
-            profile=access.profile,
-            role_arn=access.role_arn,
-        )
-    return Access(kind="kubeconfig", path=access.path, context=access.context)
+        return replace(known, cluster_name=access.cluster_name or config.name, region=access.region or region)
+    return replace(known, path=access.path, context=access.context)
 
 
 @dataclass(frozen=True, kw_only=True)

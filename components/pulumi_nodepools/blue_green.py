@@ -23,6 +23,7 @@ from pulumi_nodepools.hooks.soak_gate import SoakGate
 from pulumi_nodepools.hooks.version_lock import VersionLock
 from pulumi_nodepools.lifecycle import State, require_possible
 from pulumi_nodepools.node_pool import NodePool
+from pulumi_nodepools.node_role import principals
 from pulumi_nodepools.promotion import create_soak_gate
 from pulumi_nodepools.survey import survey
 from pulumi_nodepools.urns import DYNAMIC, child_urn
@@ -248,6 +249,12 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
             drain=args.drain,
             adopted=args.adopted,
             planned=planned(args),
+            instance_types={
+                version: nodes.instance_type
+                for version, nodes in args.versions.items()
+                if isinstance(nodes.instance_type, str)
+            },
+            principals=principals(args),
             only_looks=pulumi.runtime.is_dry_run(),
         )
         require_possible(args.pool, args.states, found.existing)
@@ -259,6 +266,8 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
         raise pulumi.RunError(str(error)) from None
     for warning in found.warnings:
         pulumi.log.warn(warning)
+    for note in found.notes:
+        pulumi.log.info(note)
     return replace(args, found=found)
 
 

@@ -47,7 +47,12 @@ class EksJoinConfig(Model):
     )
 
 
-class KubeconfigAccessConfig(Model):
+class AwsAccessConfig(Model):
+    profile: Text | None = Field(default=None, description="the AWS profile that gates and drains use")
+    role_arn: Text | None = Field(default=None, description="the IAM role that gates and drains take on")
+
+
+class KubeconfigAccessConfig(AwsAccessConfig):
     kind: Literal["kubeconfig"] = Field(description="kubeconfig: credentials come from a kubeconfig file")
     path: Text | None = Field(
         default=None, description="the file; without it $KUBECONFIG or ~/.kube/config, at the time of use"
@@ -55,12 +60,10 @@ class KubeconfigAccessConfig(Model):
     context: Text | None = Field(default=None, description="the context in it; without it the current one")
 
 
-class EksAccessConfig(Model):
+class EksAccessConfig(AwsAccessConfig):
     kind: Literal["eks"] = Field(description="eks: a token is made from AWS credentials at the time of use")
     cluster_name: Text | None = Field(default=None, description="the name in EKS; without it the cluster's name")
     region: Text | None = Field(default=None, description="the cluster's region; without it aws:region")
-    profile: Text | None = Field(default=None, description="the AWS profile whose credentials are used")
-    role_arn: Text | None = Field(default=None, description="a role to assume before the token is made")
 
 
 class ClusterConfig(Model):

@@ -4,7 +4,7 @@ Groups depend on these objects, so that they outlive every drain. Which credenti
 choice (`access`): a pipeline inside the cluster runs as this ServiceAccount, others bind the roles to their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -15,37 +15,10 @@ from pulumi_kubernetes.rbac import v1 as rbac
 from pulumi_nodepools import names
 from pulumi_nodepools.args import ClusterArgs
 from pulumi_nodepools.cluster.access import Access
+from pulumi_nodepools.cluster.rights import CLUSTER_RULES, FORCE_RULE, RECORD_RULES, SURGE_RULE, Rule
 
 TOKEN = "nodepools:kubernetes:DrainerAccess"  # noqa: S105 - a type token
 NAME = "nodepools-drainer"
-
-_READ = ("get", "list", "watch")
-_KEEP = ("get", "create", "update", "patch", "delete")
-
-
-def _rule(group: str, resources: str, verbs: Sequence[str]) -> rbac.PolicyRuleArgs:
-    return rbac.PolicyRuleArgs(api_groups=[group], resources=resources.split(), verbs=list(verbs))
-
-
-CLUSTER_RULES = (
-    _rule("", "nodes", (*_READ, "patch", "update")),
-    _rule("", "pods persistentvolumes persistentvolumeclaims replicationcontrollers", _READ),
-    _rule("", "pods/eviction", ("create",)),
-    _rule("", "namespaces", ("get",)),
-    _rule("apps", "daemonsets deployments replicasets statefulsets", _READ),
-    _rule("batch", "jobs", _READ),
-    _rule("policy", "poddisruptionbudgets", _READ),
-    _rule("storage.k8s.io", "volumeattachments", _READ),
-    _rule("events.k8s.io", "events", ("create",)),
-    _rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations validatingwebhookconfigurations", ("list",)),
-    _rule("", "services", ("get",)),
-)
-FORCE_RULE = _rule("", "pods", ("delete",))
-"""Only where a pool says `onTimeout: force`."""
-SURGE_RULE = _rule("apps", "deployments", ("patch",))
-"""Only where a pool says `singleReplicas: surge`."""
-RECORD_RULES = (_rule("coordination.k8s.io", "leases", _KEEP), _rule("", "configmaps", _KEEP))
-"""Only in the namespace of the pool records."""
 
 
 class DrainerAccess(pulumi.ComponentResource):
@@ -70,26 +43,40 @@ class DrainerAccess(pulumi.ComponentResource):
         everywhere = ObjectMetaArgs(name=NAME)
         inside = ObjectMetaArgs(name=NAME, namespace=names.RECORD_NAMESPACE)
         group = "rbac.authorization.k8s.io"
+        everyone = rbac.ClusterRole(name, metadata=everywhere, rules=_granted(rules), opts=children)
+        records = rbac.Role(f"{name}-records", metadata=inside, rules=_granted(RECORD_RULES), opts=children)
         self.resources = [
             core.ServiceAccount(name, metadata=inside, opts=children),
-            rbac.ClusterRole(name, metadata=everywhere, rules=rules, opts=children),
+            everyone,
             rbac.ClusterRoleBinding(
                 name,
                 metadata=everywhere,
                 role_ref=rbac.RoleRefArgs(api_group=group, kind="ClusterRole", name=NAME),
                 subjects=[subject],
-                opts=children,
+                opts=after(children, everyone),
             ),
-            rbac.Role(f"{name}-records", metadata=inside, rules=list(RECORD_RULES), opts=children),
+            records,
             rbac.RoleBinding(
                 f"{name}-records",
                 metadata=inside,
                 role_ref=rbac.RoleRefArgs(api_group=group, kind="Role", name=NAME),
                 subjects=[subject],
-                opts=children,
+                opts=after(children, records),
             ),
         ]
         self.register_outputs({"serviceAccount": f"{names.RECORD_NAMESPACE}/{NAME}"})
+
+
+def _granted(rules: Iterable[Rule]) -> list[rbac.PolicyRuleArgs]:
+    return [
+        rbac.PolicyRuleArgs(api_groups=[rule.group], resources=list(rule.resources), verbs=list(rule.verbs))
+        for rule in rules
+    ]
+
+
+def after(opts: pulumi.ResourceOptions, role: pulumi.Resource) -> pulumi.ResourceOptions:
+    """For a binding: only who may do everything may bind a role that is not there yet."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[role]))
 
 
 def provider_of(name: str, cluster: ClusterArgs, parent: pulumi.Resource) -> pulumi.ProviderResource | None:

@@ -26,6 +26,10 @@ class AccessDeniedError(NodePoolsError):
     """Credentials are missing, expired, or lack a right (Kubernetes 401/403, AWS auth errors)."""
 
 
+class CredentialsExpiredError(AccessDeniedError):
+    """They were good until a moment ago; whatever was being done goes on with new ones."""
+
+
 class ApiError(NodePoolsError):
     """An HTTP answer of the Kubernetes API that the caller did not handle."""
 
@@ -36,7 +40,11 @@ class ApiError(NodePoolsError):
 
 
 class AwsError(NodePoolsError):
-    """An AWS API call failed for a reason other than credentials."""
+    """An AWS API call failed for a reason other than credentials. `code` is AWS's word for it."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class JoinTokenError(NodePoolsError):

@@ -15,7 +15,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.rbac import v1 as rbac
 
 from pulumi_nodepools.args import ClusterArgs
-from pulumi_nodepools.drainer_access import provider_of
+from pulumi_nodepools.drainer_access import after, provider_of
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import POOL_LABEL, SOAK_NAMESPACE
 from pulumi_nodepools.soak.kernel_rules import monitor
@@ -60,7 +60,7 @@ class KernelWatch(pulumi.ComponentResource):
             metadata=everywhere,
             role_ref=reference,
             subjects=[subject],
-            opts=children,
+            opts=after(children, role),
         )
         rules = json.dumps(monitor(sets), sort_keys=True, indent=1)
         config = core.ConfigMap(name, metadata=metadata, data={_CONFIG: rules}, opts=inside)

@@ -107,3 +107,8 @@ def version_labels(pool: str, version: str) -> dict[str, str]:
 def validated_value(pool: str, version: str) -> str:
     """Value of the evidence label: ties the proof to one version."""
     return f"{pool}-{version}"
+
+
+def partition(region: str) -> str:
+    """The part of AWS that a region belongs to, as ARNs name it."""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")

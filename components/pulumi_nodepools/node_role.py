@@ -10,7 +10,7 @@ import pulumi
 from pulumi_aws import eks, iam
 
 from pulumi_nodepools import names
-from pulumi_nodepools.args import NodePoolArgs
+from pulumi_nodepools.args import BlueGreenNodePoolArgs, NodePoolArgs
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 
 _ROLE_LIMIT = 64
@@ -28,7 +28,7 @@ class NodeRole:
     """What must be in place before an instance starts, and stay until the last one is gone."""
 
     def __init__(self, name: str, args: NodePoolArgs, opts: pulumi.ResourceOptions) -> None:
-        physical = fitted(f"{args.cluster.name}-{args.pool}-{args.version}-{args.cluster.region}", _ROLE_LIMIT)
+        physical = role_name(args.cluster.name, args.pool, args.version, args.cluster.region)
         role = iam.Role(
             f"{name}-role",
             name=physical,
@@ -59,13 +59,35 @@ def _entry(name: str, args: NodePoolArgs, role: iam.Role, opts: pulumi.ResourceO
     ]
 
 
+def role_name(cluster: str, pool: str, version: str, region: str) -> str:
+    """What the role and the profile of a version are called; known before they exist."""
+    return fitted(f"{cluster}-{pool}-{version}-{region}", _ROLE_LIMIT)
+
+
+def principals(args: BlueGreenNodePoolArgs) -> dict[str, str]:
+    """Whom nodes of each version run as, where that is known before anything is made.
+
+    A role that gets its access entry from us is not among them: it is let in.
+    """
+    cluster = args.cluster
+    found: dict[str, str] = {}
+    for version, nodes in args.versions.items():
+        if nodes.instance_profile is None:
+            if isinstance(cluster.join, EksJoin) and cluster.join.access_entry:
+                continue
+            found[version] = f"role/{role_name(cluster.name, args.pool, version, cluster.region)}"
+        elif isinstance(nodes.instance_profile, str):
+            found[version] = f"instance-profile/{nodes.instance_profile}"
+    return found
+
+
 def policy(args: NodePoolArgs) -> dict[str, object]:
     """Finish the launch hook of this pool's groups, say why a node was refused, and read the join token.
 
     The groups' ids are not known before the groups are, and the rights must be there first: hence their names.
     """
     cluster = args.cluster
-    partition = _partition(cluster.region)
+    partition = names.partition(cluster.region)
     groups = f"autoScalingGroup:*:autoScalingGroupName/{cluster.name}-{args.pool}-*"
     statements = [
         {
@@ -105,7 +127,3 @@ def fitted(name: str, limit: int) -> str:
     if len(name) <= limit:
         return name
     return f"{name[: limit - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _partition(region: str) -> str:
-    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")

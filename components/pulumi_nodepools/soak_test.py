@@ -19,6 +19,7 @@ from pulumi_kubernetes.rbac import v1 as rbac
 from pulumi_nodepools.collector.rights import CLUSTER_RULES, NAMESPACE_RULES
 from pulumi_nodepools.collector.settings import Settings
 from pulumi_nodepools.collector_files import collector_files
+from pulumi_nodepools.drainer_access import after
 from pulumi_nodepools.kernel_watch import KernelWatch, digest_of
 from pulumi_nodepools.names import POOL_LABEL, SOAK_LABEL, SOAK_NAMESPACE, VERSION_LABEL
 from pulumi_nodepools.soak.document import spec_digest
@@ -81,23 +82,25 @@ class SoakTest(pulumi.ComponentResource):
         group = "rbac.authorization.k8s.io"
         cluster_role: Any = {"apiGroup": group, "kind": "ClusterRole", "name": everywhere["name"]}
         role: Any = {"apiGroup": group, "kind": "Role", "name": metadata["name"]}
+        reads = rbac.ClusterRole(name, metadata=everywhere, rules=_rules(CLUSTER_RULES), opts=self._children)
+        writes = rbac.Role(name, metadata=metadata, rules=_rules(NAMESPACE_RULES), opts=self._children)
         return [
             core.ServiceAccount(name, metadata=metadata, opts=self._children),
-            rbac.ClusterRole(name, metadata=everywhere, rules=_rules(CLUSTER_RULES), opts=self._children),
+            reads,
             rbac.ClusterRoleBinding(
                 name,
                 metadata=everywhere,
                 role_ref=cluster_role,
                 subjects=[subject],
-                opts=self._children,
+                opts=after(self._children, reads),
             ),
-            rbac.Role(name, metadata=metadata, rules=_rules(NAMESPACE_RULES), opts=self._children),
+            writes,
             rbac.RoleBinding(
                 name,
                 metadata=metadata,
                 role_ref=role,
                 subjects=[subject],
-                opts=self._children,
+                opts=after(self._children, writes),
             ),
         ]
 

@@ -67,8 +67,9 @@ class StartupValidator(pulumi.ComponentResource):
     def _create_rights(self, account: pulumi.Resource) -> Sequence[pulumi.Resource]:
         meta = ObjectMetaArgs(name=self._physical)
         rule = rbac.PolicyRuleArgs(api_groups=[""], resources=["nodes"], verbs=["get", "patch"])
+        role = rbac.ClusterRole(self._name, metadata=meta, rules=[rule], opts=self._after())
         return (
-            rbac.ClusterRole(self._name, metadata=meta, rules=[rule], opts=self._after()),
+            role,
             rbac.ClusterRoleBinding(
                 self._name,
                 metadata=meta,
@@ -78,7 +79,7 @@ class StartupValidator(pulumi.ComponentResource):
                 subjects=[
                     rbac.SubjectArgs(kind="ServiceAccount", name=self._physical, namespace=names.RECORD_NAMESPACE)
                 ],
-                opts=self._after(account),
+                opts=self._after(account, role),
             ),
         )
 

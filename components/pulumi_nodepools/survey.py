@@ -3,12 +3,16 @@
 Only reads. It runs in every preview, so that a missing right or a full subnet is known before anything is changed.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from pulumi_nodepools import join_token
-from pulumi_nodepools.aws import groups, subnets
+from pulumi_nodepools import join_token, node_access
+from pulumi_nodepools.aws import expiry, groups, quotas, subnets
+from pulumi_nodepools.aws import preflight as aws_preflight
+from pulumi_nodepools.aws import rights as aws_rights
 from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
@@ -18,7 +22,13 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.drain.preflight import Finding, Successor
 from pulumi_nodepools.drain.settings import DrainSettings
-from pulumi_nodepools.errors import AccessDeniedError, ConfigError, JoinTokenError
+from pulumi_nodepools.errors import (
+    AccessDeniedError,
+    AwsError,
+    ConfigError,
+    CredentialsExpiredError,
+    JoinTokenError,
+)
 from pulumi_nodepools.names import CANARY_SUFFIX, canary_name, group_name
 
 
@@ -34,6 +44,8 @@ class Survey:
     free_addresses: dict[str, int]
     warnings: tuple[str, ...] = ()
     """What does not stop this run, but a later one."""
+    notes: tuple[str, ...] = ()
+    """What could not be looked at."""
     existing: Mapping[str, tuple[GroupView, ...]] = field(default_factory=dict)
     """The full groups of each listed version that has any."""
     pending: str = ""
@@ -60,28 +72,34 @@ def survey(
     drain: DrainSettings | None = None,
     adopted: Mapping[str, str] | None = None,
     planned: Successor | None = None,
+    instance_types: Mapping[str, str] | None = None,
+    principals: Mapping[str, str] | None = None,
     only_looks: bool = False,
 ) -> Survey:
     """Look, and raise one clear error for what would stop the pool.
 
     `subnet_ids` are those of each listed version, `initial` counts when no version serves yet, `canaries` are the
-    sizes of canaries and `adopted` the groups of adopted versions, by version. `planned` is what nodes of the active
-    version will be like, save for their zones. `only_looks`: this run changes nothing, so rights that only a drain
-    needs may lack.
+    sizes of canaries, `adopted` the groups of adopted versions, `instance_types` and `principals` what new nodes run on
+    and whom they run as (see node_access), by version. `planned` is what nodes of the active version will be like, save
+    for their zones. `only_looks`: this run changes nothing, so rights that only a drain needs may lack.
     """
     session = Session(region, access.profile, access.role_arn)
     account = session.account()
     client = Client.connect(access)
-    lacking = rights.lacking(client)
-    if lacking and not only_looks:
-        raise AccessDeniedError(lacking)
+    settings = drain or DrainSettings()
     record = PoolRecord(client, pool).load()
     zones, free = subnets.describe(session, sorted({one for listed in subnet_ids.values() for one in listed}))
     known = sorted(set(zones.values()))
     existing = {version: _groups(session, cluster, pool, version, known) for version in subnet_ids}
     existing |= {version: _adopted(session, pool, name) for version, name in (adopted or {}).items()}
     _require_adopted_listed(record, cluster, existing)
-    live_size = _live_size(session, cluster, record, known)
+    serving = _serving(session, cluster, record, known)
+    live_size = sum(view.desired for view in serving) if serving else None
+    going = _going(active, record, existing, serving)
+    asked = _asked(session, going, settings)
+    lacking = [told for told in (rights.lacking(client), str(asked)) if told]
+    if lacking and not only_looks:
+        raise AccessDeniedError("; ".join(lacking))
     token = join_token.check(session, client, join) if isinstance(join, KubeadmJoin) else None
     added = {} if existing[active] else {active: live_size if live_size is not None else initial}
     for version, count in (canaries or {}).items():
@@ -95,6 +113,16 @@ def survey(
         successor = replace(planned, zones=tuple(sorted({zones[subnet] for subnet in subnet_ids[active]})))
     if token and token.stops and added:
         raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
+    short, unknown = _quota(session, added, instance_types or {})
+    late = expiry.warning(session.ends(), settings.total_timeout, datetime.now(UTC)) if going else ""
+    arriving = {one: who for one, who in (principals or {}).items() if one in added or canary_name(one) in added}
+    strangers = (
+        node_access.warnings(session, client, access.cluster_name or cluster, arriving, account)
+        if isinstance(join, EksJoin)
+        else []
+    )
+    warnings = (*lacking, token.message if token else "", short, late, *strangers)
+    held = aws_preflight.of_groups(session, going)
     return Survey(
         account=account,
         cluster_uid=client.cluster_uid,
@@ -102,12 +130,13 @@ def survey(
         live_size=live_size,
         subnet_zones=zones,
         free_addresses=free,
-        warnings=tuple(f"pool {pool}: {told}" for told in (lacking, token.message if token else "") if told),
+        warnings=tuple(f"pool {pool}: {told}" for told in warnings if told),
+        notes=tuple(f"pool {pool}: {told}" for told in (asked.unchecked, unknown) if told),
         existing={version: views for version, views in existing.items() if views},
         pending=record.pending,
         replica=record.replica,
         creates=active in added,
-        findings=tuple(preflight.of_other_versions(client, pool, active, drain or DrainSettings(), successor)),
+        findings=tuple(preflight.of_other_versions(client, pool, active, settings, successor, others=held)),
     )
 
 
@@ -146,12 +175,41 @@ def _require_adopted_listed(record: Record, cluster: str, listed: Collection[str
             )
 
 
-def _live_size(session: Session, cluster: str, record: Record, zones: Sequence[str]) -> int | None:
+def _serving(session: Session, cluster: str, record: Record, zones: Sequence[str]) -> list[GroupView]:
     if record.serving is None:
-        return None
+        return []
     names = record.serving_groups or _candidates(cluster, record.pool, record.serving, zones)
-    found = groups.describe(session, names)
-    return sum(view.desired for view in found.values()) if found else None
+    return list(groups.describe(session, names).values())
+
+
+def _going(
+    active: str, record: Record, existing: Mapping[str, Sequence[GroupView]], serving: Sequence[GroupView]
+) -> list[GroupView]:
+    """The groups that will be drained once the active version serves, those of unlisted versions included."""
+    others = [view for version, views in existing.items() if version != active for view in views]
+    left = [*others, *(serving if record.serving != active else ())]
+    return list({view.name: view for view in left}.values())
+
+
+def _asked(session: Session, going: Sequence[GroupView], settings: DrainSettings) -> aws_rights.Answer:
+    if not going:
+        return aws_rights.Answer("")
+    balancers = settings.load_balancers == "deregister"
+    return aws_rights.ask(session, [view.arn for view in going], balancers=balancers)
+
+
+def _quota(session: Session, added: Mapping[str, int], kinds: Mapping[str, str]) -> tuple[str, str]:
+    """What is wrong with the quota for the nodes that are added, and why that cannot be told, if so."""
+    wanted: dict[str, int] = defaultdict(int)
+    for called, count in added.items():
+        if kind := kinds.get(called.removesuffix(CANARY_SUFFIX)):
+            wanted[kind] += count
+    try:
+        return quotas.shortage(session, wanted), ""
+    except CredentialsExpiredError:
+        raise
+    except (AccessDeniedError, AwsError) as error:
+        return "", f"the quota of vCPUs was not looked at: {error}"
 
 
 def _require_addresses(pool: str, version: str, nodes: int, free: Mapping[str, int]) -> None:

@@ -237,6 +237,11 @@ class Response(responses.AutoScalingResponse):  # type: ignore[misc]
         ]
         return ActionResult({"LifecycleHooks": shown})
 
+    def describe_instance_refreshes(self) -> ActionResult:
+        """There never is one: they are not imitated."""
+        self._group()
+        return ActionResult({"InstanceRefreshes": []})
+
     def _waiting(self) -> tuple[Group, Member, str]:
         """The group, member and hook that a lifecycle call means, by instance or by token."""
         group, hook = self._group(), self._get_param("LifecycleHookName")

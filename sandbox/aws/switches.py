@@ -49,9 +49,10 @@ class Switches:
     def expired_token(self) -> bool:
         return bool(self._read().get("expiredToken"))
 
-    def denied(self, service: str, action: str) -> bool:
+    def denied(self, action: str) -> bool:
+        """`action` as IAM writes it, `service:Action`."""
         names = {name.lower() for name in self._read().get("denyActions", [])}
-        return f"{service}:{action}".lower() in names or f"{service}:*".lower() in names
+        return action.lower() in names or f"{action.partition(':')[0]}:*".lower() in names
 
     def free_addresses(self, subnet_id: str) -> int | None:
         value = self._read().get("availableIpAddressCount", {}).get(subnet_id)

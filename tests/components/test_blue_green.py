@@ -170,6 +170,8 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
             "drain": DrainSettings(),
             "adopted": {},
             "planned": planned(make_pool()),
+            "instance_types": {"7.7.1908": "m5.2xlarge"},
+            "principals": {"7.7.1908": "role/prod-worker-7.7.1908-us-west-2"},
             "only_looks": False,
         }
     ]

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def test_destroy_is_refused_with_the_wrong_account_or_cluster(cloud: Cloud, make_project, tmp_path) -> None:
-    project = make_project("safe")
+    project = make_project("safe", administrator=True)  # a role would lead to its own account
     project.up("--skip-preview").expect()
 
     with running_aws(tmp_path, account="210987654321") as other:

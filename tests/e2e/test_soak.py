@@ -32,7 +32,7 @@ def listed(active: str, **versions: Config) -> Callable[[Config], None]:
 def test_an_unpatched_canary_is_refused_with_its_lines_and_a_patched_one_is_promoted(
     cloud: Cloud, make_project, nodes: SoakNodes
 ) -> None:
-    project = make_project(POOL)
+    project = make_project(POOL, administrator=True)  # who makes a soak grants rights of every kind
     project.edit(listed(OLD, **{OLD: OLD_SPEC}))
     project.up("--skip-preview").expect()
 

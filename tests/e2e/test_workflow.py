@@ -11,14 +11,25 @@ import yaml
 
 from sandbox.engine import REPOSITORY, Project
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, Cloud, activate
+from tests.rights_case import (
+    PREVIEW_KEY,
+    asked_of_aws,
+    asked_of_cluster,
+    environment,
+    granted_by_iam,
+    granted_by_rbac,
+)
 from tests.workflow_case import Runner, StepFailedError, path_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "pull-request.yml").read_text())
-RIGHTS = REPOSITORY / "docs" / "examples" / "pull_request" / "cluster-role.yaml"
 # The environment is there, and linting and testing are what is running now.
 SKIP = frozenset({"Install", "Lint", "Test"})
+REVIEW = {("authorization.k8s.io", "selfsubjectaccessreviews", "create")}
+"""What everybody may ask: whether he may."""
+UNSEEN = {("", "services", "get")}
+"""Asked only of the services behind admission webhooks, and there are none here."""
 GH = """#!/bin/sh
 # Stands in for GitHub: keeps what would be written, and knows no comment of its own to edit yet.
 case "$*" in *--edit-last*) exit 1 ;; esac
@@ -29,16 +40,13 @@ while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$RUNNER_TEMP/posted.md
 
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
-    return make_project("flow")
+    return make_project("flow", administrator=False)
 
 
 @pytest.fixture
-def kubeconfig(cloud: Cloud, tmp_path: Path) -> str:
-    """Of the identity that docs/examples/pull_request gives its rights to."""
-    path = tmp_path / "preview.kubeconfig"
-    cloud.sandbox.control_plane.mint_kubeconfig(path, "nodepools-preview")
-    subprocess.run(["kubectl", "apply", "-f", RIGHTS], env=cloud.sandbox.env, check=True, capture_output=True)
-    return path.read_text()
+def kubeconfig(cloud: Cloud) -> str:
+    """Of an identity that has the rights of docs/rbac/preview.yaml."""
+    return Path(environment(cloud.sandbox, "preview")["KUBECONFIG"]).read_text()
 
 
 def runner(project: Project, kubeconfig: str, folder: Path) -> Runner:
@@ -51,7 +59,9 @@ def runner(project: Project, kubeconfig: str, folder: Path) -> Runner:
         if (REPOSITORY / name).is_file():
             (checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, checkout / name)
-    shutil.copy(project.config_file, checkout / "Pulumi.prod.yaml")
+    stack = yaml.safe_load(project.config_file.read_text())
+    del stack["config"]["nodepools:cluster"]["access"]["roleArn"]  # that of drains, which a runner may not take on
+    (checkout / "Pulumi.prod.yaml").write_text(yaml.safe_dump(stack, sort_keys=False))
     (checkout / ".venv").symlink_to((project.folder / ".venv").resolve())
     (checkout / "policies" / "venv").symlink_to(REPOSITORY / "policies" / "venv")
     temp.mkdir()
@@ -60,6 +70,7 @@ def runner(project: Project, kubeconfig: str, folder: Path) -> Runner:
     (tools / "gh").write_text(GH)
     (tools / "gh").chmod(0o755)
     env = {key: value for key, value in project.env.items() if key != "KUBECONFIG"}
+    env["AWS_ACCESS_KEY_ID"] = PREVIEW_KEY
     context = {
         "vars.PULUMI_BACKEND_URL": env["PULUMI_BACKEND_URL"],
         "secrets.PULUMI_CONFIG_PASSPHRASE": env["PULUMI_CONFIG_PASSPHRASE"],
@@ -98,6 +109,9 @@ def test_a_replacement_is_previewed_planned_and_commented_with_rights_to_read(
     assert workflow.ran[-2:] == ["Refuse plans that no policy sees", "Comment"]
     assert "nodepools@v" in workflow.printed
     assert cloud.groups("flow").keys() == {OLD}, "nothing was changed"
+    seen = asked_of_cluster(cloud.sandbox, "preview", library=True) - REVIEW
+    assert seen | UNSEEN == granted_by_rbac("preview.yaml"), "the runner's rights are those that it used"
+    assert asked_of_aws(cloud.sandbox, PREVIEW_KEY) - {"sts:GetCallerIdentity"} == granted_by_iam("preview.json")
 
 
 def test_out_of_reach_of_the_cluster_it_says_so_and_judges_the_state(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pulumi_nodepools import survey as survey_module
+from pulumi_nodepools.aws.rights import Answer
 from pulumi_nodepools.bootstrap import EksJoin, KubeadmJoin
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.record import Frozen, PoolRecord
@@ -19,6 +20,9 @@ from tests.unit.memory_cluster import MemoryCluster
 def cluster(monkeypatch):
     made = MemoryCluster()
     monkeypatch.setattr(survey_module.Client, "connect", lambda _access: made)
+    # What these ask of AWS is tests/unit/aws's, and each of their clients takes a second to load.
+    monkeypatch.setattr(survey_module.aws_rights, "ask", lambda *_args, **_options: Answer("somebody"))
+    monkeypatch.setattr(survey_module.quotas, "shortage", lambda *_args: "")
     return made
 
 
@@ -68,6 +72,33 @@ def test_missing_rights_are_all_named(cluster, make_group):  # noqa: F811
     assert "lack 3 of" in str(caught.value)
     (warning,) = _survey(subnets, only_looks=True).warnings
     assert warning.startswith("pool worker: the cluster credentials lack 3 of")
+
+
+def test_missing_aws_rights_and_a_quota_that_is_too_small_are_told_before_anything_changes(
+    cluster,
+    make_group,  # noqa: F811
+    monkeypatch,
+):
+    subnets = make_group("prod-worker-v1", desired=3)
+    PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1"))
+    answer = Answer("role/x", ("elasticloadbalancing:DeregisterTargets on arn",), "cannot be checked")
+    asked = []
+    monkeypatch.setattr(
+        survey_module.aws_rights, "ask", lambda _s, groups, *, balancers: asked.append((groups, balancers)) or answer
+    )
+    monkeypatch.setattr(survey_module.quotas, "shortage", lambda _s, added: f"too many: {dict(added)}" if added else "")
+    with pytest.raises(AccessDeniedError, match=r"role/x lacks 1 AWS rights .*DeregisterTargets on arn"):
+        _survey(subnets)
+    found = _survey(subnets, only_looks=True, instance_types={"v2": "m5.large"})
+    assert [one.partition(": ")[2].partition(" ")[0] for one in found.warnings] == ["role/x", "too"]
+    assert found.warnings[1] == "pool worker: too many: {'m5.large': 3}"
+    assert found.notes == ("pool worker: cannot be checked",)
+    ((group,), balancers) = asked[0]
+    assert group.endswith("autoScalingGroupName/prod-worker-v1")
+    assert balancers
+    asked.clear()
+    assert not _survey(subnets, active="v1").warnings, "nothing leaves and nothing is added"
+    assert asked == []
 
 
 def test_too_few_addresses_for_the_new_nodes(cluster, make_group, monkeypatch):  # noqa: F811

@@ -33,6 +33,8 @@ class Instance:
     health: str
     template_version: str = ""
     """Of the launch template that it was started from; empty if it was none."""
+    protected: bool = False
+    """From scale-in: a group does not choose it when it shrinks."""
 
     @property
     def leaving(self) -> bool:
@@ -205,6 +207,7 @@ def _group(raw: dict[str, Any]) -> GroupView:
                 entry["LifecycleState"],
                 entry.get("HealthStatus", ""),
                 template_version=str((entry.get("LaunchTemplate") or {}).get("Version") or ""),
+                protected=bool(entry.get("ProtectedFromScaleIn")),
             )
             for entry in raw.get("Instances", [])
         ),

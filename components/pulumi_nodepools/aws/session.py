@@ -3,11 +3,13 @@
 boto3 reads `AWS_ENDPOINT_URL` and the credential chain itself; nothing secret is kept here or put into a message.
 """
 
+import os
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from pulumi_nodepools.errors import AccessDeniedError, AwsError, NodePoolsError
+from pulumi_nodepools.errors import AccessDeniedError, AwsError, CredentialsExpiredError, NodePoolsError
 
 _DENIED = frozenset(
     {
@@ -43,6 +45,10 @@ _CREDENTIAL_ERRORS = frozenset(
 )
 
 
+_END = "AWS_CREDENTIAL_EXPIRATION"
+"""Where tools that hand out credentials by the environment say when these end."""
+
+
 class Session:
     """Thread-safe: clients are made once per service, under a lock (boto3 sessions are not safe to share)."""
 
@@ -52,11 +58,24 @@ class Session:
         self.role_arn = role_arn
         self._lock = threading.Lock()
         self._session: Any = None
+        self._source: Any = None
+        """The session in whose place `_session` stands if a role is taken on; otherwise the same."""
         self._clients: dict[str, Any] = {}
 
     def account(self) -> str:
         """The account that these credentials act in."""
         return str(self.call("sts", "get_caller_identity")["Account"])
+
+    def ends(self) -> datetime | None:
+        """When these credentials end for good; None if that is not known, or they renew themselves."""
+        self._base()
+        found = self._source.get_credentials()
+        if found is None or found.method != "env":
+            return None
+        try:
+            return datetime.fromisoformat(os.environ.get(_END, "")).astimezone()
+        except ValueError:
+            return None
 
     def call(self, service: str, operation: str, **params: Any) -> Any:
         """Answer of one API call; AccessDeniedError when credentials or rights are at fault, else AwsError."""
@@ -66,6 +85,11 @@ class Session:
             return getattr(self.client(service), operation)(**params)
         except (BotoCoreError, ClientError) as error:
             raise self._mapped(service, operation, error) from error
+        except RuntimeError as error:
+            # botocore has no class for credentials that know their end and are past it.
+            if "still expired" not in str(error):
+                raise
+            raise self._expired(service, operation, _END) from error
 
     def pages(self, service: str, operation: str, key: str, **params: Any) -> Iterator[Any]:
         """Items under `key` of every page of one listing."""
@@ -93,11 +117,17 @@ class Session:
         import boto3  # noqa: PLC0415
 
         if self._session is None:
-            session = boto3.Session(profile_name=self.profile, region_name=self.region)
-            self._session = _assumed(session, self.role_arn, self.region) if self.role_arn else session
+            self._source = boto3.Session(profile_name=self.profile, region_name=self.region)
+            self._session = _assumed(self._source, self.role_arn, self.region) if self.role_arn else self._source
         return self._session
 
-    def _mapped(self, service: str, operation: str, error: Exception) -> NodePoolsError:
+    def _expired(self, service: str, operation: str, code: str) -> CredentialsExpiredError:
+        return CredentialsExpiredError(
+            f"{self._named(service, operation)}: the credentials have expired ({code}); renew them and run again: it "
+            "goes on from here"
+        )
+
+    def _named(self, service: str, operation: str) -> str:
         who = ", ".join(
             part
             for part in (
@@ -107,18 +137,21 @@ class Session:
             )
             if part
         )
-        call = f"AWS {service}:{''.join(word.title() for word in operation.split('_'))} ({who})"
+        return f"AWS {service}:{''.join(word.title() for word in operation.split('_'))} ({who})"
+
+    def _mapped(self, service: str, operation: str, error: Exception) -> NodePoolsError:
+        call = self._named(service, operation)
         details = getattr(error, "response", {}).get("Error", {})
         code, text = details.get("Code", type(error).__name__), details.get("Message", str(error))
         if code in _EXPIRED:
-            return AccessDeniedError(f"{call}: the credentials have expired ({code}); renew them and run again")
+            return self._expired(service, operation, code)
         if code in _CREDENTIAL_ERRORS:
             return AccessDeniedError(
                 f"{call}: no usable credentials ({code}: {text}); set AWS_PROFILE or log in, and run again"
             )
         if code in _DENIED:
             return AccessDeniedError(f"{call}: refused ({code}: {text}); grant that action to the caller and run again")
-        return AwsError(f"{call} failed: {code}: {text}")
+        return AwsError(f"{call} failed: {code}: {text}", code)
 
 
 def _assumed(base: Any, role_arn: str, region: str) -> Any:

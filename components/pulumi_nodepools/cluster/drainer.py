@@ -333,8 +333,7 @@ class _Run:
         if finish is None or finish.outcome == "drained":
             return report
         if finish.outcome == "denied":
-            message = f"{finish.message}; grant the missing right and run it again"
-            raise _with_report(AccessDeniedError(message), report)
+            raise _with_report(AccessDeniedError(finish.message), report)
         raise _with_report(DrainBlockedError(explained(finish, report)), report)
 
 

@@ -25,10 +25,12 @@ def run(
     settings: DrainSettings,
     pools: Sequence[str],
     successor: Successor | None = None,
+    *,
+    others: Sequence[Finding] = (),
 ) -> tuple[WorldView, list[Finding]]:
     """What was seen, and everything found about the nodes for which `matches` says yes, worst first. Only reads.
 
-    `successor` is what takes over from them, if it is only planned.
+    `successor` is what takes over from them, if it is only planned; `others` were found elsewhere.
     """
     lacking = [_right(right) for right in rights.missing(client, settings)]
     held = [finding for pool in pools for finding in _held(client, pool)]
@@ -37,7 +39,7 @@ def run(
         view = replace(view, webhooks=webhooks.look(client))
     except AccessDeniedError as error:
         lacking.append(_unseen(error))
-    return view, judge(view, matches, settings, (*lacking, *held), successor=successor)
+    return view, judge(view, matches, settings, (*lacking, *held, *others), successor=successor)
 
 
 def judge(
@@ -69,7 +71,13 @@ def refuse(findings: Sequence[Finding], what: str) -> None:
 
 
 def of_other_versions(
-    client: Client, pool: str, active: str, settings: DrainSettings, successor: Successor | None = None
+    client: Client,
+    pool: str,
+    active: str,
+    settings: DrainSettings,
+    successor: Successor | None = None,
+    *,
+    others: Sequence[Finding] = (),
 ) -> list[Finding]:
     """What would hold or hurt the drain of every version of a pool but the active one; none if there are no nodes.
 
@@ -83,11 +91,11 @@ def of_other_versions(
         version = node.labels.get(VERSION_LABEL, "")
         return node.labels.get(POOL_LABEL) == pool and version != active and not version.endswith(CANARY_SUFFIX)
 
-    return run(client, other, settings, [pool], successor)[1]
+    return run(client, other, settings, [pool], successor, others=others)[1]
 
 
 def _right(right: rights.Right) -> Finding:
-    fix = "bind the ClusterRole nodepools-drainer, or grant it, to the identity that runs the drain"
+    fix = "bind the ClusterRole and the Role nodepools-drainer to it, or apply docs/rbac/drain.yaml"
     return Finding("never", "rbac", f"right {right}", "these cluster credentials lack it, and a drain needs it", fix)
 
 

@@ -1,8 +1,10 @@
 """What a drain and the gate must be allowed to do in a cluster, asked before anything is changed.
 
-The server's own authorizer answers; the roles that grant all of it are drainer_access's.
+The rules here are the one list: drainer_access grants them, docs/rbac repeats them, and the server's own authorizer is
+asked about each of them.
 """
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,6 +13,51 @@ from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import AccessDeniedError
 from pulumi_nodepools.names import RECORD_NAMESPACE
+
+_LOOK = ("list", "watch")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of an RBAC role. What is not `needed` is used where it is granted, and done without where it is not."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    needed: bool = True
+
+    def to_json(self) -> dict[str, list[str]]:
+        """The rule as a role has it."""
+        return {"apiGroups": [self.group], "resources": list(self.resources), "verbs": list(self.verbs)}
+
+
+CLUSTER_RULES = (
+    Rule("", ("namespaces",), ("get",)),
+    Rule("", ("nodes",), ("get", *_LOOK, "patch")),
+    Rule("", ("pods", "persistentvolumes", "persistentvolumeclaims", "replicationcontrollers"), _LOOK),
+    Rule("", ("pods/eviction",), ("create",)),
+    Rule("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), _LOOK),
+    Rule("policy", ("poddisruptionbudgets",), _LOOK),
+    Rule("storage.k8s.io", ("volumeattachments",), _LOOK),
+    Rule(
+        "admissionregistration.k8s.io",
+        ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"),
+        ("list",),
+        needed=False,
+    ),
+    Rule("", ("services",), ("get",), needed=False),
+    Rule("events.k8s.io", ("events",), ("create",), needed=False),
+)
+FORCE_RULE = Rule("", ("pods",), ("delete",))
+"""Only for `onTimeout: force`."""
+SURGE_RULE = Rule("apps", ("deployments",), ("patch",))
+"""Only for `singleReplicas: surge`."""
+RECORD_RULES = (
+    Rule("coordination.k8s.io", ("leases",), ("get", "create", "update")),
+    Rule("", ("configmaps",), ("get", "create", "update")),
+    Rule("", ("configmaps",), ("list",), needed=False),
+)
+"""Only in the namespace of the pool records. The list is what `nodepools status` shows."""
 
 
 @dataclass(frozen=True)
@@ -29,48 +76,27 @@ class Right:
         return f"{self.verb} {kind} in {self.namespace}" if self.namespace else f"{self.verb} {kind}"
 
 
-def _rights() -> tuple[Right, ...]:
-    read = [
-        Right(verb, resource, group)
-        for group, resource in (
-            ("", "nodes"),
-            ("", "pods"),
-            ("policy", "poddisruptionbudgets"),
-            ("apps", "replicasets"),
-            ("apps", "statefulsets"),
-            ("apps", "daemonsets"),
-            ("apps", "deployments"),
-            ("", "replicationcontrollers"),
-            ("", "persistentvolumeclaims"),
-            ("", "persistentvolumes"),
-            ("storage.k8s.io", "volumeattachments"),
-        )
-        for verb in ("list", "watch")
-    ]
-    own = [
-        Right(verb, resource, group, namespace=RECORD_NAMESPACE)
-        for group, resource in (("", "configmaps"), ("coordination.k8s.io", "leases"))
-        for verb in ("get", "create", "update")
-    ]
-    return (*read, *own, Right("patch", "nodes"), Right("create", "pods", subresource="eviction"))
+def rights_of(rules: Iterable[Rule], namespace: str = "") -> tuple[Right, ...]:
+    """Every single right that these rules grant and that is needed."""
+    return tuple(
+        Right(verb, resource.partition("/")[0], rule.group, resource.partition("/")[2], namespace)
+        for rule in rules
+        if rule.needed
+        for resource in rule.resources
+        for verb in rule.verbs
+    )
 
 
-RIGHTS = _rights()
-
-
-FORCE = Right("delete", "pods")
-"""Only for `onTimeout: force`."""
-SURGE = Right("patch", "deployments", "apps")
-"""Only for `singleReplicas: surge`."""
+RIGHTS = (*rights_of(CLUSTER_RULES), *rights_of(RECORD_RULES, RECORD_NAMESPACE))
 
 
 def asked_for(settings: DrainSettings) -> dict[str, Right]:
     """The rights that only some settings need, by the setting."""
     known = {
-        "onTimeout: force": FORCE if settings.on_timeout == "force" else None,
-        "singleReplicas: surge": SURGE if settings.single_replicas == "surge" else None,
+        "onTimeout: force": FORCE_RULE if settings.on_timeout == "force" else None,
+        "singleReplicas: surge": SURGE_RULE if settings.single_replicas == "surge" else None,
     }
-    return {setting: right for setting, right in known.items() if right}
+    return {setting: right for setting, rule in known.items() if rule for right in rights_of([rule])}
 
 
 def require_asked_for(client: Client, settings: DrainSettings) -> None:
@@ -79,8 +105,8 @@ def require_asked_for(client: Client, settings: DrainSettings) -> None:
         if not _may(client, right):
             raise AccessDeniedError(
                 f"`{setting}` needs the right `{right}`, and these cluster credentials lack it; nothing was changed. "
-                "Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack says so), or leave that "
-                "setting at its default"
+                "Grant it (the ClusterRole nodepools-drainer has it when a pool of the stack says so; docs/rbac has a "
+                "file for each), or leave that setting at its default"
             )
 
 
@@ -99,8 +125,11 @@ def lacking(client: Client) -> str:
         return ""
     return (
         f"the cluster credentials lack {len(absent)} of {len(RIGHTS)} rights that a drain needs: "
-        f"{', '.join(absent)}. Bind the ClusterRole nodepools-drainer to them and run again"
+        f"{', '.join(absent)}. {GRANT} and run again"
     )
+
+
+GRANT = "Bind the ClusterRole and the Role nodepools-drainer to them, or apply docs/rbac/drain.yaml,"
 
 
 def require(client: Client) -> None:

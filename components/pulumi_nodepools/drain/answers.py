@@ -63,6 +63,12 @@ def no_right(code: int, message: str) -> bool:
     return code == 401 or (code == 403 and _NO_RIGHT.search(message) is not None)
 
 
+def refusal(what: str, code: int, message: str) -> str:
+    """How a drain ends that may do nothing more, and what helps."""
+    remedy = "renew the credentials" if code == 401 else "grant the missing right"
+    return f"{what}: {code} {message}; no new eviction was begun: {remedy} and run again, it goes on from here"
+
+
 def _forbidden(answer: Answered) -> Meaning:
     if "NamespaceTerminating" in answer.causes or "being terminated" in answer.message:
         return "namespace-terminating"

@@ -6,7 +6,7 @@ drain.machine's business. Pure but for the state.
 
 from collections.abc import Callable
 
-from pulumi_nodepools.drain.answers import no_right
+from pulumi_nodepools.drain.answers import no_right, refusal
 from pulumi_nodepools.drain.events import Action, CordonNode, Patched, RestoreNode, Say, TaintNode
 from pulumi_nodepools.drain.state import State
 
@@ -36,7 +36,7 @@ def patched(state: State, event: Patched, now: float) -> str:
         track.failures, track.trouble = 0, ""
         track.asked[event.step] = now + _UNSEEN
     elif no_right(event.code, event.message):
-        return f"{event.step} of node {event.node}: {event.code} {event.message}"
+        return refusal(f"{event.step} of node {event.node}", event.code, event.message)
     else:
         track.failures, track.trouble = track.failures + 1, f"{event.step}: {event.code} {event.message}"
         if track.failures == 1:

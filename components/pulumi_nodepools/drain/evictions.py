@@ -12,7 +12,7 @@ from itertools import islice
 import msgspec
 
 from pulumi_nodepools.drain import surge
-from pulumi_nodepools.drain.answers import Meaning, meaning, retry_delay
+from pulumi_nodepools.drain.answers import Meaning, meaning, refusal, retry_delay
 from pulumi_nodepools.drain.events import Answered, Evict, Surge
 from pulumi_nodepools.drain.lanes import PROBE_FIRST, ROLLOUT, Lane, Track
 from pulumi_nodepools.drain.model import BudgetView, PodView
@@ -186,7 +186,7 @@ class Evictions:
             return
         track.state = "pending"
         if means == "forbidden":
-            self.forbidden = f"evicting {track.namespace}/{track.name}: {answer.code} {answer.message}"
+            self.forbidden = refusal(f"evicting {track.namespace}/{track.name}", answer.code, answer.message)
             return
         delay = retry_delay(means, track.failures, answer.retry_after, key=track.uid)
         track.retry_at = now + delay

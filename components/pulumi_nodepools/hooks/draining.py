@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from pulumi_nodepools import report as report_files
-from pulumi_nodepools.aws import groups
+from pulumi_nodepools.aws import expiry, groups
+from pulumi_nodepools.aws import rights as aws_rights
 from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.leaving import Leaving
 from pulumi_nodepools.cluster import preflight, rights
@@ -93,7 +95,7 @@ class Drain:
             self._finish(f"{props.title}: no nodes left, nothing to drain")
             return
         guards.refuse_serving(props.pool, props.version, self.record.load().serving)
-        rights.require(self.place.client)
+        self._require_rights()
         with turn(
             self.place.client, props.title, stop=self.stop, limit=self.settings.total_timeout, waits=self._waits
         ) as self.turn:
@@ -139,6 +141,17 @@ class Drain:
             self.waited_for = other
             self.record.update(lambda now: replace(now, phase=f"drain {props.version}: waits for {other}"))
             self.engine.info(props.urn, f"{line}: one drain at a time runs in a cluster")
+
+    def _require_rights(self) -> None:
+        """In the cluster and in AWS, for all that follows: half-way is the wrong place to find one missing."""
+        rights.require(self.place.client)
+        session, settings = self.place.session, self.settings
+        if session:
+            arns = [view.arn for view in self.views]
+            aws_rights.require(session, arns, balancers=settings.load_balancers == "deregister")
+            late = expiry.warning(session.ends(), settings.total_timeout, datetime.now(UTC))
+            if late:
+                self.engine.warn(self.place.props.urn, f"{self.place.props.title}: {late}")
 
     def _settle(self) -> None:
         """Wait until every instance has its Node or is gone; IdentityError names those that stay in doubt."""

@@ -4,6 +4,7 @@ import pytest
 from moto import mock_aws
 
 from pulumi_nodepools.aws.session import Session
+from tests import moto_gaps
 
 REGION = "us-west-2"
 
@@ -14,6 +15,7 @@ def session(monkeypatch):
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(key, "testing")
+    moto_gaps.fill()
     with mock_aws():
         yield Session(REGION)
 

@@ -1,10 +1,13 @@
 """Which of our errors each of botocore's becomes, and what the message may say."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
+from pulumi_nodepools.aws import expiry
 from pulumi_nodepools.aws.session import Session
-from pulumi_nodepools.errors import AccessDeniedError, AwsError, NodePoolsError
+from pulumi_nodepools.errors import AccessDeniedError, AwsError, CredentialsExpiredError, NodePoolsError
 
 
 class Failing:
@@ -30,7 +33,7 @@ def _client_error(code):
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
 def test_expired_credentials_say_so(code):
     error = _raised(_client_error(code), profile="ops")
-    assert isinstance(error, AccessDeniedError)
+    assert isinstance(error, CredentialsExpiredError)
     assert "expired" in str(error)
     assert "profile ops" in str(error)
 
@@ -66,3 +69,33 @@ def test_a_role_is_assumed_with_credentials_that_renew_themselves(session):
     assumed = Session("us-west-2", role_arn="arn:aws:iam::111122223333:role/drainer")
     assert assumed.account() == "111122223333"
     assert assumed._base().get_credentials().method == "assume-role"
+
+
+def test_the_end_is_known_of_credentials_whose_giver_told_it(session, monkeypatch):
+    assert session.ends() is None
+    ends = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat().replace("+00:00", "Z"))
+    assert Session("us-west-2").ends() == ends
+    # A role's credentials are renewed with those that it was taken on with, and end with them.
+    assert Session("us-west-2", role_arn="arn:aws:iam::111122223333:role/drainer").ends() == ends
+
+
+def test_credentials_that_are_past_their_end_are_expired_and_no_traceback(session, monkeypatch):
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", past.isoformat())
+    with pytest.raises(CredentialsExpiredError, match="the credentials have expired"):
+        Session("us-west-2").account()
+
+
+NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("left", [None, timedelta(hours=6), timedelta(days=1)])
+def test_credentials_that_last_as_long_as_a_drain_are_not_mentioned(left):
+    assert expiry.warning(None if left is None else NOW + left, 6 * 3600, NOW) == ""
+
+
+@pytest.mark.parametrize(("left", "minutes"), [(timedelta(hours=6, seconds=-1), 360), (timedelta(minutes=40), 40)])
+def test_credentials_that_end_before_a_drain_may_are_told_with_both_times(left, minutes):
+    told = expiry.warning(NOW + left, 6 * 3600, NOW)
+    assert f"in {minutes} min, but a drain may take 360 min (drain.totalTimeout)" in told

@@ -94,7 +94,10 @@ def world(session, make_group, cluster, monkeypatch):
             made.act(stop)
         return Report()
 
-    made.views, made.pods = nodes, []
+    made.views, made.pods, made.rights = nodes, [], []
+    monkeypatch.setattr(
+        draining.aws_rights, "require", lambda _s, arns, *, balancers: made.rights.append((arns, balancers))
+    )
     monkeypatch.setattr(draining, "drain", drain)
     return made
 
@@ -112,6 +115,22 @@ def _run(world, **changes):
 def _untouched(world):
     view = _group(world, BLUE)
     return (view.min, view.max, view.suspended, world.drained) == (1, 5, (), [])
+
+
+def test_aws_rights_are_asked_for_before_the_first_touch(world, monkeypatch):
+    _run(world)
+    assert world.rights == [([world.blue.arn], True)]
+    _run(world, drain={"timeout": 60.0, "loadBalancers": "label"})
+    assert world.rights[-1] == ([world.blue.arn], False), "nobody is taken out of target groups"
+
+    def refuse(*_args, **_options):
+        raise AccessDeniedError("role/x lacks 1 AWS rights")
+
+    world.drained.clear()
+    monkeypatch.setattr(draining.aws_rights, "require", refuse)
+    with pytest.raises(AccessDeniedError, match="lacks 1 AWS"):
+        _run(world)
+    assert world.drained == []
 
 
 def test_drains_exactly_its_nodes_frozen_and_records_it(world, tmp_path, monkeypatch):
