@@ -113,9 +113,17 @@ class Pool:
 
     def delete(self, version: str) -> None:
         """As the engine does once the version's hook is gone; returns when its nodes are."""
-        name = names.group_name(CLUSTER, self.name, version)
-        self.stage.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+        self.stage.cluster.wait(lambda: self._deleted(version), what=f"the end of the group of {self.name} {version}")
         self.stage.cluster.wait(lambda: not self.nodes(version), what=f"the end of the nodes of {self.name} {version}")
+
+    def _deleted(self, version: str) -> bool:
+        """False while the simulated AWS stumbles over an instance of the group that has just died."""
+        name = names.group_name(CLUSTER, self.name, version)
+        try:
+            self.stage.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+        except self.stage.autoscaling.exceptions.ClientError:
+            return version not in self.groups()
+        return True
 
     def end(self) -> None:
         """Leave nothing that would cost the next roll time."""
@@ -222,11 +230,13 @@ class Pool:
         node = min(self.nodes(version), key=lambda one: str(one["metadata"]["name"]), default=None)
         if node is None:
             return
-        name, cluster = node["metadata"]["name"], self.stage.cluster
+        name, cluster, died = node["metadata"]["name"], self.stage.cluster, time.time()
+        self.stage.ec2.terminate_instances(InstanceIds=[node["spec"]["providerID"].rpartition("/")[2]])
+        # Until its Node is gone the scheduler may still send pods there.
+        cluster.wait(lambda: name not in {one["metadata"]["name"] for one in self.nodes(version)})
         lost = [pod for pod in cluster.pods(self.namespace) if pod["spec"].get("nodeName") == name]
         apps = {pod["metadata"]["labels"]["app"] for pod in lost}
-        self.deaths.append(Death(name, time.time(), frozenset(f"{self.namespace}/{app}" for app in apps)))
-        self.stage.ec2.terminate_instances(InstanceIds=[node["spec"]["providerID"].rpartition("/")[2]])
+        self.deaths.append(Death(name, died, frozenset(f"{self.namespace}/{app}" for app in apps)))
         for pod in lost:
             path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}?gracePeriodSeconds=0"
             cluster.request("DELETE", path, expect=(200, 202, 404))

@@ -28,6 +28,7 @@ def seen(state: State, event: Seen, now: float) -> None:
             _pod_seen(state, pod, now)
         case NodeView() as node:
             state.world.nodes[node.name] = node
+            _found_again(state, node.name, now)
             _node_seen(state, node, now)
             state.capacity.seen(node, now, ours=node.name in state.nodes.tracks)
         case BudgetView() as budget:
@@ -38,6 +39,16 @@ def seen(state: State, event: Seen, now: float) -> None:
             _deployment_seen(state, deployment, now)
         case AttachmentView() | ClaimView() | VolumeView() as stored:
             state.world.storage.put(stored)
+
+
+def _found_again(state: State, node: str, now: float) -> None:
+    """What runs on a node that has come back counts again."""
+    if node in state.world.lost:
+        state.world.lost.discard(node)
+        for uid in state.world.by_node.get(node, ()):
+            owner = state.world.pods[uid].owner
+            if owner:
+                _owner_touched(state, owner.uid, now, relane=False)
 
 
 def _budget_seen(state: State, budget: BudgetView, now: float) -> None:
@@ -168,6 +179,7 @@ def _pod_gone(state: State, uid: str, now: float) -> None:
 
 def _node_gone(state: State, name: str, now: float) -> None:
     state.world.nodes.pop(name, None)
+    state.world.lost.add(name)
     state.capacity.gone(name, now)
     track = state.nodes.tracks.get(name)
     for uid in track.left if track else ():

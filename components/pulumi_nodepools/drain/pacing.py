@@ -41,6 +41,12 @@ class Pacing:
                 room -= 1
                 yield uid
 
+    def _lost(self, owner: str) -> int:
+        """Pods that count as ready on nodes that are gone, until the garbage collector gets to them."""
+        there = (uid for node in self._world.lost for uid in self._world.by_node.get(node, ()))
+        pods = (self._world.pods[uid] for uid in there if uid not in self._going.get(owner, ()))
+        return sum(counts_as_ready(pod) and pod.owner is not None and pod.owner.uid == owner for pod in pods)
+
     def _room(self, owner: str) -> int:
         """How many more ready pods the controller may lose now."""
         controller = self._world.controllers.get(owner)
@@ -51,5 +57,5 @@ class Pacing:
             for uid in self._going.get(owner, ())
             if uid in self._world.pods and counts_as_ready(self._world.pods[uid])
         )
-        unavailable = controller.desired - (self._world.ready[owner] - leaving)
+        unavailable = controller.desired - (self._world.ready[owner] - leaving - self._lost(owner))
         return max(1, controller.desired // _SHARE) - max(0, unavailable)

@@ -15,6 +15,8 @@ class World:
 
     def __init__(self) -> None:
         self.nodes: dict[str, NodeView] = {}
+        self.lost: set[str] = set()
+        """Nodes that were here and are gone: a pod that is still listed there serves nobody, whatever it says."""
         self.pods: dict[str, PodView] = {}
         self.budgets: dict[str, BudgetView] = {}
         self.controllers: dict[str, ControllerView] = {}

@@ -6,9 +6,13 @@ from drain_case import Case, changed, controller, make_pod, old_node
 from pulumi_nodepools.drain.answers import retry_delay
 from pulumi_nodepools.drain.classify import SAFE_TO_EVICT
 from pulumi_nodepools.drain.events import Evict, Gone, GuardPassed, Patched, Say, Seen, Synced, WatchBack, WatchLost
-from pulumi_nodepools.drain.model import BudgetView
+from pulumi_nodepools.drain.model import BudgetView, NodeView
 from pulumi_nodepools.drain.report import make_report
 from tests.conformance import replays
+
+
+def new_node(name):
+    return NodeView(name=name)
 
 
 def test_a_lost_answer_keeps_its_place_in_the_pace():
@@ -22,6 +26,34 @@ def test_a_lost_answer_keeps_its_place_in_the_pace():
     assert case.sent == []
     case.at(2.0)
     assert case.sent == [first], "it is the same pod that is asked for again"
+
+
+def test_a_replacement_on_a_node_that_is_gone_replaces_nobody():
+    case = Case(old_node(), new_node("g"), new_node("h"), controller(desired=2), make_pod("p0"), make_pod("p1"))
+    case.begin()
+    (first,) = case.sent
+    case.answer(first, 201)
+    case.tell(Gone("nodes", "g"))
+    case.tell(Seen(make_pod("q0", "g")))
+    case.tell(Gone("pods", f"u-{first}"))
+    assert case.sent == [], "it is listed as ready until it is collected, but no Service sends anything there"
+    case.tell(Gone("pods", "u-q0"))
+    assert case.sent == []
+    case.tell(Seen(make_pod("q1", "h")))
+    assert len(case.sent) == 1
+
+
+def test_a_replacement_counts_again_once_its_node_is_back():
+    case = Case(old_node(), new_node("g"), controller(desired=2), make_pod("p0"), make_pod("p1"))
+    case.begin()
+    (first,) = case.sent
+    case.answer(first, 201)
+    case.tell(Gone("nodes", "g"))
+    case.tell(Seen(make_pod("q0", "g")))
+    case.tell(Gone("pods", f"u-{first}"))
+    assert case.sent == []
+    case.tell(Seen(new_node("g")))
+    assert len(case.sent) == 1
 
 
 def test_a_refusal_after_a_lost_answer_proves_nothing():
