@@ -104,9 +104,8 @@ def mark(
     client: Client, name: str, labels: Mapping[str, str | None], annotations: Mapping[str, str] | None = None
 ) -> Patched:
     """Set labels and annotations of a node; None takes a label off."""
-    return _merged(
-        client, name, "label", {"metadata": {"labels": dict(labels), "annotations": dict(annotations or {})}}
-    )
+    metadata = {"labels": dict(labels), **({"annotations": dict(annotations)} if annotations else {})}
+    return _merged(client, name, "label", {"metadata": metadata})
 
 
 def _merged(client: Client, name: str, step: Any, body: dict[str, Any]) -> Patched:

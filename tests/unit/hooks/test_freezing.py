@@ -107,3 +107,21 @@ def test_groups_that_are_gone_are_forgotten_and_others_kept(session, make_group,
     record.update(lambda now: type(now)(now.pool, frozen={**now.frozen, "prod-worker-v0": gone}))
     freezing.prune(session, record)
     assert set(record.load().frozen) == {NAME}
+
+
+def test_only_drained_instances_are_terminated_protected_or_not(session, make_group, record):
+    make_group(desired=3)
+    first, second, other = (one.id for one in _view(session).instances)
+    session.call(
+        "autoscaling",
+        "set_instance_protection",
+        AutoScalingGroupName=NAME,
+        InstanceIds=[first],
+        ProtectedFromScaleIn=True,
+    )
+    freezing.freeze(session, record, "v1", [_view(session)])
+    freezing.empty(session, [_view(session)], {first, second})
+    assert [one.id for one in _view(session).instances] == [other]
+    assert _sizes(session)[2] == 1
+    freezing.empty(session, [_view(session)], {first, second, other})
+    assert (_view(session).instances, _sizes(session)[2]) == ((), 0)
