@@ -62,8 +62,8 @@ class RequestLog:
             self._terminating.setdefault(meta["uid"], _ended(event))
 
     def _eviction(self, event):
-        if "requestObject" not in event and event["responseStatus"]["code"] in (403, 429):
-            return  # refused before the server read the body: no right to it, or too many requests
+        if "requestObject" not in event and event["responseStatus"]["code"] in (401, 403, 429):
+            return  # refused before the server read the body: unknown, no right to it, or too many requests
         self.evictions += 1
         options = (event.get("requestObject") or {}).get("deleteOptions") or {}
         uid = (options.get("preconditions") or {}).get("uid")

@@ -34,7 +34,7 @@ class Drainer:
         self.client = Client.connect(Access(kind="kubeconfig", path=str(path)))
 
     def log_in(self):
-        self.cluster.request("POST", f"{SYSTEM}/serviceaccounts", {"metadata": {"name": "drainer"}})
+        self.cluster.request("POST", f"{SYSTEM}/serviceaccounts", {"metadata": {"name": "drainer"}}, expect=(201, 409))
         asked = {"spec": {"expirationSeconds": 600}}
         token = self.cluster.request("POST", f"{SYSTEM}/serviceaccounts/drainer/token", asked)["status"]["token"]
         document = yaml.safe_load(self.cluster.plane.kubeconfig.read_text())

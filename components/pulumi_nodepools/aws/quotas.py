@@ -22,9 +22,9 @@ def shortage(session: Session, added: Mapping[str, int]) -> str:
     wanted = {kind: number for kind, number in added.items() if _standard(kind) and number}
     if not wanted:
         return ""
+    needed = sum(number * size for number, size in zip(wanted.values(), _sizes(session, wanted), strict=True))
     answer = session.call("service-quotas", "get_service_quota", ServiceCode="ec2", QuotaCode=_QUOTA)
     quota, used = int(answer["Quota"]["Value"]), _used(session)
-    needed = sum(number * size for number, size in zip(wanted.values(), _sizes(session, wanted), strict=True))
     if used + needed <= quota:
         return ""
     kinds = ", ".join(f"{number} {kind}" for kind, number in wanted.items())
