@@ -14,9 +14,10 @@ from dataclasses import asdict
 from typing import Any
 
 from sandbox.engine import REPOSITORY
+from tests.chaos.invariants import Story, Violation
 from tests.chaos.roll import Outcome, Roll
 from tests.chaos.schedule import KINDS, Schedule, draw
-from tests.chaos.stage import Stage, running_stage
+from tests.chaos.stage import SIZE, TIMES, Stage, running_stage
 
 OUT = REPOSITORY / "out" / "chaos"
 DEFAULT = len(KINDS)
@@ -61,7 +62,11 @@ def _arguments() -> argparse.Namespace:
 
 def _played(stage: Stage, schedule: Schedule) -> Outcome:
     began = time.monotonic()
-    outcome = Roll(stage, schedule, OUT / f"seed-{schedule.seed}").run()
+    try:
+        outcome = Roll(stage, schedule, OUT / f"seed-{schedule.seed}").run()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other schedules are to be played
+        unjudged = Violation("unwatched", f"could not be judged: {type(error).__name__}: {error}")
+        outcome = Outcome(schedule, Story(SIZE, TIMES), violations=[unjudged])
     ends = ", ".join(run.end for run in outcome.story.runs)
     bad = f" {len(outcome.violations)} VIOLATIONS" if outcome.violations else ""
     print(f"seed {schedule.seed}: {time.monotonic() - began:.0f} s, {ends}{bad} ({schedule})", flush=True)
