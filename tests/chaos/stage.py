@@ -117,11 +117,14 @@ class Pool:
         self.stage.cluster.wait(lambda: not self.nodes(version), what=f"the end of the nodes of {self.name} {version}")
 
     def _deleted(self, version: str) -> bool:
-        """False while the simulated AWS stumbles over an instance of the group that has just died."""
+        """False while the simulated AWS stumbles over a dead instance of the group, and leaves the others running."""
         name = names.group_name(CLUSTER, self.name, version)
         try:
             self.stage.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
         except self.stage.autoscaling.exceptions.ClientError:
+            alive = [node["spec"]["providerID"].rpartition("/")[2] for node in self.nodes(version)]
+            if alive:
+                self.stage.ec2.terminate_instances(InstanceIds=alive)
             return version not in self.groups()
         return True
 
