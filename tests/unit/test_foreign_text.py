@@ -23,6 +23,7 @@ from pulumi_nodepools.errors import NodePoolsError
 from pulumi_nodepools.hooks.cutting_over import CutoverProps
 from pulumi_nodepools.hooks.gate import GateProps
 from pulumi_nodepools.hooks.place import PlaceProps
+from pulumi_nodepools.hooks.soak_judging import SoakProps
 from pulumi_nodepools.reporting import document
 from pulumi_nodepools.scanning import Scan, file_text
 from pulumi_nodepools.soak import document as evidence_document
@@ -112,6 +113,7 @@ READERS = {
     "DrainHook": PlaceProps.read,
     "ReadinessGate": GateProps.read,
     "Cutover": CutoverProps.read,
+    "SoakGate": SoakProps.read,
 }
 OBJECTS = {
     "pods": POD,

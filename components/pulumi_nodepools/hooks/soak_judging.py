@@ -9,7 +9,7 @@ from pulumi_nodepools.cluster.evidence import evidence_text
 from pulumi_nodepools.errors import SoakError
 from pulumi_nodepools.hooks.place import PlaceProps, open_place
 from pulumi_nodepools.hooks.progress import Engine
-from pulumi_nodepools.hooks.provider import plain
+from pulumi_nodepools.hooks.provider import decoded, plain
 from pulumi_nodepools.soak import compare
 from pulumi_nodepools.soak.document import EvidenceError, read
 from pulumi_nodepools.soak.evidence import Evidence, Runs, Subject
@@ -79,21 +79,48 @@ def comparison(before: Runs, after: Runs) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class SoakProps:
+    """What a soak has to show, or why nothing is asked of it."""
+
+    place: PlaceProps
+    wanted: Wanted
+    windows: Mapping[str, float]
+    exempt: str
+    override: str
+
+    @classmethod
+    @decoded
+    def read(cls, props: Mapping[str, Any]) -> "SoakProps":
+        """Decode; ConfigError if they cannot be."""
+        place, raw = PlaceProps.read(props), plain(dict(props))
+        subject = Subject(place.pool, place.version, str(raw["image"]), str(raw["spec"]))
+        return cls(
+            place,
+            Wanted(
+                subject,
+                float(raw.get("duration") or 0),
+                int(raw.get("runs") or 0),
+                float(raw.get("failureRate") or 0),
+            ),
+            {str(name): float(seconds) for name, seconds in (raw.get("windows") or {}).items()},
+            str(raw.get("exempt") or ""),
+            str(raw.get("override") or ""),
+        )
+
+
 def judged(props: Mapping[str, Any]) -> Judgement:
     """Judge the evidence that is in the cluster now. IdentityError if it is another cluster."""
-    place = PlaceProps.read(props)
-    raw = plain(dict(props))
-    subject = Subject(place.pool, place.version, str(raw["image"]), str(raw["spec"]))
-    if exempt := str(raw.get("exempt") or ""):
-        return Judgement(subject, Verdict(()), exempt=exempt)
-    wanted = Wanted(subject, float(raw["duration"]), int(raw["runs"]), float(raw["failureRate"]))
+    asked = SoakProps.read(props)
+    place, subject, override = asked.place, asked.wanted.subject, asked.override
+    if asked.exempt:
+        return Judgement(subject, Verdict(()), exempt=asked.exempt)
     text = evidence_text(open_place(place).client, place.pool, place.version)
-    override = str(raw.get("override") or "")
     try:
         evidence = read(text) if text is not None else None
     except EvidenceError as error:
         return Judgement(subject, Verdict((str(error),)), override=override)
-    return Judgement(subject, judge(evidence, wanted, raw.get("windows") or {}), evidence, override)
+    return Judgement(subject, judge(evidence, asked.wanted, asked.windows), evidence, override)
 
 
 def settle(props: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
