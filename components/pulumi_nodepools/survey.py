@@ -87,6 +87,7 @@ def survey(
     account = session.account()
     client = Client.connect(access)
     settings = drain or DrainSettings()
+    lacking = [_rights(client, only_looks=only_looks)]
     record = PoolRecord(client, pool).load()
     zones, free = subnets.describe(session, sorted({one for listed in subnet_ids.values() for one in listed}))
     known = sorted(set(zones.values()))
@@ -97,14 +98,16 @@ def survey(
     live_size = sum(view.desired for view in serving) if serving else None
     going = _going(active, record, existing, serving)
     asked = _asked(session, going, settings)
-    lacking = [told for told in (rights.lacking(client), str(asked)) if told]
-    if lacking and not only_looks:
-        raise AccessDeniedError("; ".join(lacking))
+    lacking.append(str(asked))
+    if str(asked) and not only_looks:
+        raise AccessDeniedError(str(asked))
     token = join_token.check(session, client, join) if isinstance(join, KubeadmJoin) else None
     added = {} if existing[active] else {active: live_size if live_size is not None else initial}
-    for version, count in (canaries or {}).items():
-        if not _groups(session, cluster, pool, canary_name(version), known):
-            added[canary_name(version)] = count
+    added |= {
+        canary_name(version): count
+        for version, count in (canaries or {}).items()
+        if not _groups(session, cluster, pool, canary_name(version), known)
+    }
     for called, count in added.items():
         offered = subnet_ids[called.removesuffix(CANARY_SUFFIX)]
         _require_addresses(pool, called, count, {subnet: free[subnet] for subnet in offered})
@@ -138,6 +141,14 @@ def survey(
         creates=active in added,
         findings=tuple(preflight.of_other_versions(client, pool, active, settings, successor, others=held)),
     )
+
+
+def _rights(client: Client, *, only_looks: bool) -> str:
+    """What these credentials lack in the cluster, before anything is read there that they may not read."""
+    lacking = rights.lacking(client)
+    if lacking and not only_looks:
+        raise AccessDeniedError(lacking)
+    return lacking
 
 
 def _candidates(cluster: str, pool: str, version: str, zones: Sequence[str]) -> list[str]:
