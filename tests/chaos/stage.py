@@ -132,10 +132,19 @@ class Pool:
         """Leave nothing that would cost the next roll time."""
         request, kept = self.stage.cluster.request, (200, 202, 404)
         request("DELETE", f"/api/v1/namespaces/{self.namespace}", expect=kept)
+        # Before its nodes: the next pool's may get their names, and with them what is still bound to these.
+        self.stage.cluster.wait(self._emptied, what=f"the end of the pods of {self.name}")
         for version in self.groups():
             self.delete(version)
         for path in (self._record_path, self._lease_path):
             request("DELETE", path, expect=kept)
+
+    def _emptied(self) -> bool:
+        pods = self.stage.cluster.pods(self.namespace)
+        for pod in pods:
+            path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}?gracePeriodSeconds=0"
+            self.stage.cluster.request("DELETE", path, expect=(200, 202, 404))
+        return not pods
 
     def _user_data(self, version: str, group: str) -> str:
         text = render(

@@ -30,7 +30,9 @@ def workloads(cloud: Cloud) -> Iterator[None]:
     yield
     volumes = [f"/api/v1/persistentvolumes/traffic-db-{each}" for each in (0, 1)]
     attachments = [f"{ATTACHMENTS}/csi-traffic-db-{each}" for each in (0, 1)]
-    for path in ("/api/v1/namespaces/traffic", *volumes, *attachments):
+    # The budgets first: without their pods they would be interruptions in the record of whatever test is next.
+    budgets = "/apis/policy/v1/namespaces/traffic/poddisruptionbudgets"
+    for path in (budgets, "/api/v1/namespaces/traffic", *volumes, *attachments):
         with contextlib.suppress(ApiError):
             cloud.client.delete(path)
 
