@@ -189,9 +189,11 @@ def patched(client: Client, node: NodeView, step: Any, change: Callable[[NodeVie
             if answer.status != 409:
                 return Patched(node.name, step, answer.status, _message(answer))
             fresh = client.request("GET", path)
-            if fresh.status != 200:
-                return Patched(node.name, step, fresh.status, _message(fresh))
-            node = objects.node_view(_NODE.decode(fresh.body))
+            newer = objects.node_view(_NODE.decode(fresh.body)) if fresh.status == 200 else None
+            # Addresses, and names made of them, are used again: another node of that name is not the one meant.
+            if newer is None or newer.uid != node.uid:
+                return Patched(node.name, step, 404 if newer else fresh.status, _message(fresh))
+            node = newer
     except ClusterUnreachableError as error:
         return Patched(node.name, step, 0, str(error))
     except AccessDeniedError as error:

@@ -70,6 +70,13 @@ def test_a_taint_keeps_the_others_and_is_tried_again_on_a_newer_node():
     assert last["metadata"]["resourceVersion"] == "2"
 
 
+def test_another_node_that_has_its_name_by_now_is_left_alone():
+    view = NodeView(name="n", uid="gone", resource_version="1")
+    client = FakeClient((409, {}), (200, {"metadata": {"name": "n", "uid": "new", "resourceVersion": "2"}, "spec": {}}))
+    assert eviction.cordon(client, view, "worker/v1").code == 404
+    assert [method for method, _, _ in client.asked] == ["PATCH", "GET"]
+
+
 def test_a_cordon_says_in_the_same_patch_whose_it_is():
     client = FakeClient((200, {}))
     assert eviction.cordon(client, NodeView(name="n", resource_version="1"), "pool/v1").code == 200
