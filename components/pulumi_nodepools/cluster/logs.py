@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
-from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.client import Client, items
 
 
 def pods(client: Client, namespace: str, selector: str) -> list[Any]:
     """The pods of a namespace; all of them with an empty selector."""
     path = f"/api/v1/namespaces/{namespace}/pods"
-    return [pod for page in client.list_raw(path, labelSelector=selector) for pod in msgspec.json.decode(page)["items"]]
+    return list(items(client, path, labelSelector=selector))
 
 
 def containers(pod: Any) -> list[str]:
@@ -34,5 +32,4 @@ def events(client: Client, namespace: str) -> Iterator[Any]:
     """Events of the namespace, and of all nodes."""
     paths = {f"/api/v1/namespaces/{namespace}/events": "", "/api/v1/events": "involvedObject.kind=Node"}
     for path, selector in paths.items():
-        for page in client.list_raw(path, fieldSelector=selector):
-            yield from msgspec.json.decode(page)["items"]
+        yield from items(client, path, fieldSelector=selector)

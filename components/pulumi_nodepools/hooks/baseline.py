@@ -1,11 +1,9 @@
 """What was broken in the cluster before a new version came, so that its gate neither waits for it nor hides it."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import msgspec
-
-from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.client import Client, items
 from pulumi_nodepools.hooks.evidence import DaemonSet, daemon_set_of
 
 
@@ -16,7 +14,7 @@ def broken_daemon_sets(client: Client, new: Collection[str]) -> set[DaemonSet]:
     """
     return {
         (raw["metadata"]["namespace"], raw["metadata"]["name"])
-        for raw in _listed(client, "/apis/apps/v1/daemonsets")
+        for raw in items(client, "/apis/apps/v1/daemonsets")
         if _serves_nobody(raw.get("status") or {}) and _has_pods_elsewhere(client, raw, new)
     }
 
@@ -27,10 +25,6 @@ def _serves_nobody(status: Mapping[str, Any]) -> bool:
 
 def _has_pods_elsewhere(client: Client, raw: Mapping[str, Any], new: Collection[str]) -> bool:
     space, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
-    pods = _listed(client, f"/api/v1/namespaces/{space}/pods")
+    pods = items(client, f"/api/v1/namespaces/{space}/pods")
     places = (pod["spec"].get("nodeName") for pod in pods if daemon_set_of(pod) == (space, name))
     return any(place and place not in new for place in places)
-
-
-def _listed(client: Client, path: str) -> Iterator[Any]:
-    return (item for page in client.list_raw(path) for item in msgspec.json.decode(page)["items"])

@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.groups import FailedLaunch, GroupView
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.asking import patiently
-from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.client import Client, items
 from pulumi_nodepools.cluster.drainer import uncordon
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
@@ -301,8 +299,7 @@ def _names(nodes: Sequence[Any], views: Sequence[GroupView]) -> list[str]:
 
 
 def _pods_on(client: Client, names: Sequence[str]) -> list[Any]:
-    pages = (page for name in names for page in client.list_raw("/api/v1/pods", fieldSelector=f"spec.nodeName={name}"))
-    return [pod for page in pages for pod in msgspec.json.decode(page)["items"]]
+    return [pod for name in names for pod in items(client, "/api/v1/pods", fieldSelector=f"spec.nodeName={name}")]
 
 
 def _launches(failed: Sequence[FailedLaunch]) -> str:

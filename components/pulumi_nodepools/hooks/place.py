@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.asking import patiently
-from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.client import Client, items
 from pulumi_nodepools.errors import ConfigError, IdentityError
 from pulumi_nodepools.hooks.provider import decoded, plain
 
@@ -110,7 +108,7 @@ def open_place(props: PlaceProps) -> Place:
 
 def list_nodes(client: Client) -> list[Any]:
     """Every node of the cluster, decoded."""
-    return [node for page in client.list_raw("/api/v1/nodes") for node in msgspec.json.decode(page)["items"]]
+    return list(items(client, "/api/v1/nodes"))
 
 
 def _region(groups: tuple[GroupRef, ...]) -> str:

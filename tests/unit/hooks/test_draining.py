@@ -1,6 +1,7 @@
 """The delete path around the drain: what is proved, refused, frozen and recorded, in which order."""
 
 import json
+import re
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -322,9 +323,12 @@ def test_a_drain_that_stops_keeps_the_freeze_and_the_report(world, tmp_path, mon
     assert world.record.load().frozen[BLUE].max == 5
 
 
-def test_a_lost_lease_is_named_as_the_reason(world):
+@pytest.mark.parametrize("lease", ["nodepools-worker", "nodepools.drain"])
+def test_a_lost_lease_is_named_as_the_reason(world, lease):
+    """The pool's, and the cluster's turn to drain."""
+
     def steal(stop: threading.Event):
-        path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodepools-worker"
+        path = f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{lease}"
         stored = world.cluster.get(path)
         stored["spec"]["holderIdentity"] = "thief"
         world.cluster.replace(path, stored)
@@ -332,7 +336,7 @@ def test_a_lost_lease_is_named_as_the_reason(world):
         raise DrainBlockedError("it was told to stop")
 
     world.act = steal
-    with pytest.raises(HeldError, match="was taken by thief"):
+    with pytest.raises(HeldError, match=rf"{re.escape(lease)} was taken by thief"):
         _run(world)
 
 
@@ -412,20 +416,6 @@ def test_it_waits_for_the_drain_of_another_pool_with_nothing_touched_and_says_so
     drain.join(60)
     assert "worker v1: waits for the drain of other 7.6: one drain at a time runs in a cluster" in told.lines
     assert len(world.drained) == 2
-
-
-def test_a_turn_that_was_lost_ends_the_drain_as_a_lost_lease_does(world):
-    def steal(stop: threading.Event):
-        path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nodepools.drain"
-        stored = world.cluster.get(path)
-        stored["spec"]["holderIdentity"] = "thief"
-        world.cluster.replace(path, stored)
-        assert stop.wait(30)
-        raise DrainBlockedError("it was told to stop")
-
-    world.act = steal
-    with pytest.raises(HeldError, match=r"nodepools\.drain was taken by thief"):
-        _run(world)
 
 
 def test_the_drain_is_given_the_command_of_the_batch_gate(world, monkeypatch):
