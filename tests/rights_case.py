@@ -13,20 +13,40 @@ from sandbox.stack import Sandbox
 
 RBAC, IAM = REPOSITORY / "docs" / "rbac", REPOSITORY / "docs" / "iam"
 DRAIN_ROLE = "arn:aws:iam::123456789012:role/nodepools-drain"
-UP_KEY, PREVIEW_KEY = "UP", "PREVIEW"
-_AWS = {UP_KEY: "up.json", PREVIEW_KEY: "preview.json", DRAIN_ROLE: "drain.json"}
-_GROUPS = {"up": ("nodepools-up", "nodepools-drain"), "preview": ("nodepools-preview",)}
+UP_KEY, PREVIEW_KEY, OPERATOR_KEY = "UP", "PREVIEW", "OPERATOR"
+_AWS = {
+    UP_KEY: ("up.json",),
+    PREVIEW_KEY: ("preview.json",),
+    DRAIN_ROLE: ("drain.json",),
+    OPERATOR_KEY: ("up.json", "drain.json"),
+}
+"""An operator has no role for drains: by default one identity has both policies."""
+_KEYS = {"up": UP_KEY, "preview": PREVIEW_KEY, "operator": OPERATOR_KEY}
+_MAKING = ("nodepools-up", "nodepools-drain")
+_GROUPS = {"up": _MAKING, "preview": ("nodepools-preview",), "operator": _MAKING}
 AGENT = "pulumi-nodepools"
 
 
 def lay_down(sandbox: Sandbox) -> None:
     """Apply the roles to the cluster, and let AWS know its named callers."""
     subprocess.run(["kubectl", "apply", "-f", str(RBAC)], env=sandbox.env, check=True, capture_output=True)
-    known = {caller: [str(IAM / file)] for caller, file in _AWS.items()}
+    known = {caller: [str(IAM / file) for file in files] for caller, files in _AWS.items()}
     adopted = sandbox.root / "aws" / "adopted.json"
     adopted.write_text(json.dumps(_of_adopted_groups()))
     known[DRAIN_ROLE].append(str(adopted))
     (sandbox.root / "aws" / identities.FILE).write_text(json.dumps(known))
+
+
+def lay_down_for(sandbox: Sandbox, *clusters: str) -> None:
+    """Let an operator have the same rights in clusters of other names, as docs/security.md says to write them."""
+    path = sandbox.root / "aws" / identities.FILE
+    known = json.loads(path.read_text())
+    for cluster in clusters:
+        for file in _AWS[OPERATOR_KEY]:
+            own = sandbox.root / "aws" / f"{cluster}-{file}"
+            own.write_text((IAM / file).read_text().replace("/prod-*", f"/{cluster}-*"))
+            known[OPERATOR_KEY].append(str(own))
+    path.write_text(json.dumps(known))
 
 
 def _of_adopted_groups() -> dict[str, Any]:
@@ -42,10 +62,10 @@ def _of_adopted_groups() -> dict[str, Any]:
 
 
 def environment(sandbox: Sandbox, role: str, user: str = "") -> dict[str, str]:
-    """The environment of somebody with the rights of `up` or `preview` only, called like that or `user`."""
+    """The environment of somebody with the rights of `up`, `preview` or `operator` only, called like that or `user`."""
     path = sandbox.root / f"{user or role}.kubeconfig"
     sandbox.control_plane.mint_kubeconfig(path, user or role, _GROUPS[role])
-    return {"KUBECONFIG": str(path), "AWS_ACCESS_KEY_ID": {"up": UP_KEY, "preview": PREVIEW_KEY}[role]}
+    return {"KUBECONFIG": str(path), "AWS_ACCESS_KEY_ID": _KEYS[role]}
 
 
 def asked_of_aws(sandbox: Sandbox, caller: str, *, allowed: bool = True) -> set[str]:

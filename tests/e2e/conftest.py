@@ -50,7 +50,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def make_project(cloud: Cloud, tmp_path: Path) -> Iterator[Callable[..., Project]]:
-    with projects(cloud, tmp_path, administrators=True) as make:
+    with projects(cloud, tmp_path) as make:
         yield make
 
 

@@ -11,6 +11,7 @@ import pytest
 from pulumi_nodepools import names
 from sandbox.engine import REPOSITORY, Project
 from tests.e2e.conftest import NEW, NEW_SPEC, Cloud
+from tests.rights_case import environment, lay_down_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -74,7 +75,8 @@ SHOWN = {
 @pytest.mark.parametrize("name", PREVIEWED)
 def test_an_example_is_previewed_as_it_stands_there(cloud: Cloud, tmp_path: Path, name: str) -> None:
     with BEFORE.get(name, nothing)(cloud, tmp_path):
-        project = Project(tmp_path / name, cloud.sandbox.env, source=EXAMPLES / name)
+        rights = environment(cloud.sandbox, "preview")
+        project = Project(tmp_path / name, cloud.sandbox.env | rights, source=EXAMPLES / name)
         project.create()
         if name == "existing_hosts":
             project.run("config", "set", "--secret", "privateKey", "KEY", "--stack", "prod").expect()
@@ -89,7 +91,9 @@ CLUSTERS = ("staging", "eu", "us", "asia")
 @pytest.fixture
 def fleet(cloud: Cloud, tmp_path: Path) -> Iterator[Project]:
     """Four clusters that are one in truth, told apart by their pools' names; `eu` names a subnet that is not there."""
-    project = Project(tmp_path / "fleet", cloud.sandbox.env, stack="staging", source=EXAMPLES / "fleet")
+    lay_down_for(cloud.sandbox, *CLUSTERS)
+    rights = environment(cloud.sandbox, "operator")
+    project = Project(tmp_path / "fleet", cloud.sandbox.env | rights, stack="staging", source=EXAMPLES / "fleet")
     text = project.config_file.read_text()
     for name in CLUSTERS:
         broken = text.replace("subnet-0aaaaaaaaaaaaaaa1", "subnet-0ddddddddddddddd4") if name == "eu" else text

@@ -10,6 +10,7 @@ from pulumi_nodepools import names
 from sandbox.engine import REPOSITORY, Project
 from tests.e2e.conftest import NEW, OLD, Cloud
 from tests.package import wheel
+from tests.rights_case import environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(400)]
 
@@ -62,7 +63,7 @@ def project(cloud: Cloud, tmp_path: Path) -> Iterator[Project]:
     (tmp_path / "copy").mkdir()
     (tmp_path / "dist").mkdir()
     wheel.environment(folder / ".venv", wheel.build(tmp_path / "dist", tmp_path / "copy"))
-    project = Project(folder, cloud.sandbox.env, source=source)
+    project = Project(folder, cloud.sandbox.env | environment(cloud.sandbox, "operator"), source=source)
     project.create()
     yield project
     skip = ",".join(f"prod/team/{version}" for version in STACK)

@@ -17,7 +17,7 @@ UNSEEN = {("", "services", "get")}
 
 
 def test_a_replacement_and_the_operators_command_use_every_right_that_is_granted(cloud: Cloud, make_project) -> None:
-    project = make_project("strict", administrator=False)
+    project = make_project("strict")
     project.env |= environment(cloud.sandbox, "up", user="strict")
     project.up("--skip-preview").expect()
     cloud.deployment("strict", "strict", replicas=2, budget={"maxUnavailable": 1})

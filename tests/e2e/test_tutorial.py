@@ -12,12 +12,16 @@ from pulumi_nodepools import names
 from sandbox.engine import REPOSITORY, Config, Project
 from sandbox.story import apply
 from tests.e2e.conftest import NEW, OLD, Cloud
+from tests.rights_case import environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(500)]
 
 BLOCK = re.compile(r"^```(console|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BEYOND = ("make ", "eval ", "git ", "nodepools status --watch")
 """What a test cannot do: end the sandbox of all tests, or watch for ever."""
+ADMIN = "ADMINISTRATORS_KUBECONFIG"
+KUBECTL = f'kubectl() {{ KUBECONFIG=${ADMIN} command kubectl "$@"; }}'
+"""Who lays down workloads and looks at them has other rights than a replacement needs."""
 
 
 def steps() -> list[str | Config]:
@@ -34,7 +38,8 @@ def steps() -> list[str | Config]:
 @pytest.fixture
 def project(cloud: Cloud, tmp_path: Path) -> Iterator[Project]:
     """The repository as a user has it, but for the size of the pool and the pace of its gate."""
-    project = Project(tmp_path / "project", cloud.sandbox.env)
+    admin = {ADMIN: str(cloud.sandbox.kubeconfig)}
+    project = Project(tmp_path / "project", cloud.sandbox.env | environment(cloud.sandbox, "operator") | admin)
     (project.folder / "sandbox").symlink_to(REPOSITORY / "sandbox")
     project.edit(_smaller)
     yield project
@@ -53,7 +58,7 @@ def _smaller(config: Config) -> None:
 def _in_shell(project: Project, lines: list[str]) -> str:
     """Run in one shell, which ends at the first command that fails; a person would answer `pulumi up` with yes."""
     script = "\n".join(f"{line} --yes" if line.startswith("pulumi up") else line for line in lines)
-    commands = f"PATH=$PWD/.venv/bin:$PATH\nset -e\n{script}"
+    commands = f"PATH=$PWD/.venv/bin:$PATH\n{KUBECTL}\nset -e\n{script}"
     shell = subprocess.run(
         ["bash", "-c", commands], cwd=project.folder, env=project.env, check=False, capture_output=True, text=True
     )

@@ -40,7 +40,7 @@ while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$RUNNER_TEMP/posted.md
 
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
-    return make_project("flow", administrator=False)
+    return make_project("flow")
 
 
 @pytest.fixture
