@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pulumi_nodepools import join_token, node_access
-from pulumi_nodepools.aws import expiry, groups, quotas, subnets
+from pulumi_nodepools import expiry, join_token, node_access
+from pulumi_nodepools.aws import groups, quotas, subnets
 from pulumi_nodepools.aws import preflight as aws_preflight
 from pulumi_nodepools.aws import rights as aws_rights
 from pulumi_nodepools.aws.groups import GroupView
@@ -117,14 +117,14 @@ def survey(
     if token and token.stops and added:
         raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
     short, unknown = _quota(session, added, instance_types or {})
-    late = expiry.warning(session.ends(), settings.total_timeout, datetime.now(UTC)) if going else ""
+    late = expiry.warnings(session, access, settings.total_timeout, datetime.now(UTC)) if going else []
     arriving = {one: who for one, who in (principals or {}).items() if one in added or canary_name(one) in added}
     strangers = (
         node_access.warnings(session, client, access.cluster_name or cluster, arriving, account)
         if isinstance(join, EksJoin)
         else []
     )
-    warnings = (*lacking, token.message if token else "", short, late, *strangers)
+    warnings = (*lacking, token.message if token else "", short, *late, *strangers)
     held = aws_preflight.of_groups(session, going)
     return Survey(
         account=account,

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from pulumi_nodepools import expiry
 from pulumi_nodepools import report as report_files
-from pulumi_nodepools.aws import expiry, groups
+from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws import rights as aws_rights
 from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.leaving import Leaving
@@ -149,9 +150,9 @@ class Drain:
         if session:
             arns = [view.arn for view in self.views]
             aws_rights.require(session, arns, balancers=settings.load_balancers == "deregister")
-            late = expiry.warning(session.ends(), settings.total_timeout, datetime.now(UTC))
-            if late:
-                self.engine.warn(self.place.props.urn, f"{self.place.props.title}: {late}")
+        props = self.place.props
+        for late in expiry.warnings(session, props.access, settings.total_timeout, datetime.now(UTC)):
+            self.engine.warn(props.urn, f"{props.title}: {late}")
 
     def _settle(self) -> None:
         """Wait until every instance has its Node or is gone; IdentityError names those that stay in doubt."""

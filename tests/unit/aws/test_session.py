@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from pulumi_nodepools.aws import expiry
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.errors import AccessDeniedError, AwsError, CredentialsExpiredError, NodePoolsError
 
@@ -85,17 +84,3 @@ def test_credentials_that_are_past_their_end_are_expired_and_no_traceback(sessio
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", past.isoformat())
     with pytest.raises(CredentialsExpiredError, match="the credentials have expired"):
         Session("us-west-2").account()
-
-
-NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("left", [None, timedelta(hours=6), timedelta(days=1)])
-def test_credentials_that_last_as_long_as_a_drain_are_not_mentioned(left):
-    assert expiry.warning(None if left is None else NOW + left, 6 * 3600, NOW) == ""
-
-
-@pytest.mark.parametrize(("left", "minutes"), [(timedelta(hours=6, seconds=-1), 360), (timedelta(minutes=40), 40)])
-def test_credentials_that_end_before_a_drain_may_are_told_with_both_times(left, minutes):
-    told = expiry.warning(NOW + left, 6 * 3600, NOW)
-    assert f"in {minutes} min, but a drain may take 360 min (drain.totalTimeout)" in told
