@@ -27,10 +27,13 @@ def seen(state: State, event: Seen, now: float) -> None:
         case PodView() as pod:
             _pod_seen(state, pod, now)
         case NodeView() as node:
+            before = state.world.nodes.get(node.name)
+            if before and before.uid != node.uid:
+                _node_gone(state, node.name, now)
             state.world.nodes[node.name] = node
             _found_again(state, node.name, now)
             _node_seen(state, node, now)
-            state.capacity.seen(node, now, ours=node.name in state.nodes.tracks)
+            state.capacity.seen(node, now, ours=state.nodes.present(node.name) is not None)
         case BudgetView() as budget:
             _budget_seen(state, budget, now)
         case ControllerView() as controller:

@@ -24,6 +24,8 @@ class NodeTrack:
     """One node's way through the drain."""
 
     name: str
+    uid: str = ""
+    """Of the Node: addresses, and names made of them, are given again."""
     phase: str = "waiting"
     """waiting, active, done, gone, or skipped (its time ran out and it was left out)"""
     asked: dict[str, float] = field(default_factory=dict)
@@ -38,6 +40,8 @@ class NodeTrack:
     leaving: float | None = None
     """Since when it is being taken out of its load balancers."""
     left_balancers: float | None = None
+    buried: bool = False
+    """Its machine is no more, although its object still is."""
     closed: bool = False
     """It still gets traffic: none of its pods is due."""
     waits_for: tuple[str, ...] = ()
@@ -98,7 +102,6 @@ class Nodes:
         """Those of them for which something may be asked now: looking at all on each event would be quadratic."""
         self.unready: dict[str, None] = {}
         """Our nodes that are not ready."""
-        self._buried: dict[str, str] = {}
         self._retries: list[tuple[float, str]] = []
         self.emptied: dict[str, None] = {}
         """Active nodes on which nothing is left, perhaps not for long enough yet."""
@@ -124,15 +127,20 @@ class Nodes:
             track.cordoned = None
         return track
 
+    def present(self, name: str) -> NodeView | None:
+        """Our node of that name, unless it is gone or the name is another's by now."""
+        track, node = self.tracks.get(name), self._world.nodes.get(name)
+        return node if track and node and node.uid == track.uid else None
+
     def _track(self, node: NodeView) -> NodeTrack | None:
         track = self.tracks.get(node.name)
-        if track is None and self._matches(node):
-            track = self.tracks[node.name] = NodeTrack(node.name)
-        if track is None:
-            return None
+        if track is None or track.uid != node.uid:
+            if not self._matches(node):
+                return None
+            track = self.tracks[node.name] = NodeTrack(node.name, node.uid)
         self._note_ready(node)
         if track.phase == "gone":
-            if not node.ready and self._buried.get(node.name) == node.uid:
+            if track.buried and not node.ready:
                 return None
             track.phase, track.cordoned = "waiting", None
         return track
@@ -155,7 +163,7 @@ class Nodes:
 
     def bury(self, name: str, now: float) -> None:
         """The machine behind the node is no more, although its object still is; it comes back if it is ready again."""
-        self._buried[name] = self._world.nodes[name].uid
+        self.tracks[name].buried = True
         self.gone(name, now)
 
     def _settle(self, name: str) -> None:
@@ -241,7 +249,7 @@ class Nodes:
 
     def step_due(self, track: NodeTrack, now: float) -> str:
         """What the node lacks (`restore`, `taint`, `cordon`) if it was not just asked for; else nothing."""
-        node = self._world.nodes.get(track.name)
+        node = self.present(track.name)
         if node is None or track.phase == "gone":
             return ""
         step = self.lacks(node)

@@ -130,7 +130,7 @@ def mark(state: State, node: str, *, quarantined: bool) -> None:
 def marked(state: State, answer: Patched) -> None:
     """Take in the answer to that."""
     quarantined, tries = state.marks.pop(answer.node)
-    if answer.code in (200, 404):
+    if answer.code in (200, 404) or state.nodes.present(answer.node) is None:
         return
     if tries < _TRIES and answer.code not in (401, 403):
         state.marks[answer.node] = (quarantined, tries + 1)

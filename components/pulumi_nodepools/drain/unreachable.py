@@ -49,7 +49,7 @@ def _release(state: State, node: str, tries: int) -> None:
 def released(state: State, answer: Patched) -> None:
     """Take in the answer to that."""
     tries = state.releases.pop(answer.node)
-    if answer.code in (200, 404):
+    if answer.code in (200, 404) or state.nodes.present(answer.node) is None:
         return
     if tries < _TRIES and answer.code not in (401, 403):
         _release(state, answer.node, tries + 1)

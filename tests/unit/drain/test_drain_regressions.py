@@ -108,6 +108,40 @@ def test_a_node_that_registers_again_is_drained_with_what_runs_on_it():
     assert set(case.state.nodes.tracks["n"].left) == {"u-p"}, "it is not empty only because it was away"
 
 
+def another_node(**fields):
+    """Of the version that takes over, made with the address, and so with the name, of one of the drain's nodes."""
+    return NodeView(name="n", uid="another", labels={"pool": "new"}, **fields)
+
+
+@pytest.mark.parametrize("told", [(Gone("nodes", "n"),), ()], ids=["after its end was seen", "its end was missed"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_another_node_with_the_name_of_one_that_is_gone_is_left_alone(told, begun):
+    case = Case(old_node(uid="n1"), old_node("m"), controller(desired=2), make_pod("p"), make_pod("q", "m"))
+    if begun:
+        case.begin()
+    else:
+        case.tell(Synced())
+    for event in (*told, Seen(another_node()), Seen(changed(make_pod("p"), uid="u-r", name="r"))):
+        case.tell(event)
+    case.said.clear()
+    for _ in range(2):
+        case.tell(GuardPassed())
+    case.at(60.0)
+    touched = [action for action in case.said if getattr(action, "node", getattr(action, "name", "")) in ("n", "r")]
+    assert touched == []
+    report = make_report(case.state, case.now, events=[], api_calls={})
+    assert {node.name: node.phase for node in report.nodes}["n"] == "gone"
+    assert case.state.capacity.points[-1].blue == 0
+
+
+def test_a_node_that_is_gone_before_all_is_known_is_no_part_of_the_drain():
+    case = Case(old_node(), old_node("m"), controller(), make_pod("p", "m"))
+    case.tell(Gone("nodes", "n"))
+    case.tell(Synced())
+    case.tell(GuardPassed())
+    assert [action.name for action in case.tell(GuardPassed()) if isinstance(action, Evict)] == ["p"]
+
+
 @pytest.mark.parametrize("gone", [False, True])
 @replays("kubectl: true orphan of a DaemonSet", "evicted, without a flag; the garbage collector would delete it anyway")
 @replays("capi: DaemonSet, orphan", "evicted")

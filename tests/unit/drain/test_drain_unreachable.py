@@ -147,3 +147,11 @@ def test_a_node_that_somebody_else_cordoned_gets_our_word_off_and_keeps_its_cord
     case.begin()
     assert [action for action in case.said if isinstance(action, TaintNode | CordonNode)] == []
     assert RestoreNode("n") in case.said
+
+
+def test_the_taint_is_not_tried_again_on_another_node_of_that_name():
+    case = dying()
+    case.tell(InstanceSeen("n", "terminated"))
+    case.tell(Seen(changed(old_node(uid="another", **DEAD), labels={"pool": "new"})))
+    case.tell(Patched("n", "release", 500))
+    assert case.said.count(ReleaseNode("n")) == 1
