@@ -12,7 +12,7 @@ NODES = (NodeProgress("n1", "done", 0), NodeProgress("n2", "active", 3), NodePro
 
 
 def progress(nodes=NODES, blocked=()):
-    return Progress("batch", 1, len(nodes), 10, list(blocked), "", nodes, Point(1.0, 0, 14))
+    return Progress("batch", 1, len(nodes), 10, list(blocked), "", lambda: nodes, Point(1.0, 0, 14))
 
 
 def text(title, shown, *, width=100, height=40):

@@ -55,7 +55,7 @@ def picture(title: str, progress: Progress, console: Console) -> RenderableType:
         rows = room - len(console.render_lines(blocked))
         if rows >= _LEAST:
             break
-    return Group(head, _nodes(progress.nodes, max(rows, _LEAST), console.width), blocked)
+    return Group(head, _nodes(progress.nodes(), max(rows, _LEAST), console.width), blocked)
 
 
 def _head(title: str, progress: Progress) -> list[RenderableType]:

@@ -297,15 +297,17 @@ class _Run:
         state = self._state
         blocked = [] if state.finish else self._blocked(now)
         self._announcer.blocked(blocked)
-        tracks = state.nodes.tracks.values()
-        done = sum(track.phase in ("done", "gone") for track in tracks)
-        left = sum(len(track.left) for track in tracks)
-        text = message or f"{state.phase}: {done} of {len(tracks)} nodes drained, {left} pods left"
+        done, total, left = state.nodes.over, len(state.nodes.tracks), state.nodes.pods_left
+        text = message or f"{state.phase}: {done} of {total} nodes drained, {left} pods left"
         self._next_progress = now + _PROGRESS
-        nodes = tuple(NodeProgress(track.name, track.phase, len(track.left)) for track in tracks)
         capacity = state.capacity.points[-1] if state.capacity.points else None
         working = now - state.first_batch(now)
-        self._listen(Progress(state.phase, done, len(tracks), left, blocked, text, nodes, capacity, working))
+        self._listen(Progress(state.phase, done, total, left, blocked, text, self._each_node, capacity, working))
+
+    def _each_node(self) -> tuple[NodeProgress, ...]:
+        return tuple(
+            NodeProgress(track.name, track.phase, len(track.left)) for track in self._state.nodes.tracks.values()
+        )
 
     def _blocked(self, now: float) -> list[Diagnosis]:
         """Diagnoses, made anew at most every second: in a large cluster they cost more than deciding does."""

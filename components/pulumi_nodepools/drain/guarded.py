@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pulumi_nodepools.drain import budgets
 from pulumi_nodepools.drain.lanes import Track
 from pulumi_nodepools.drain.model import BudgetView, ControllerView, Diagnosis, PodView
-from pulumi_nodepools.drain.world import World, counts_as_ready, selects
+from pulumi_nodepools.drain.world import World, is_starting, selects
 
 Numbers = dict[str, int | float | str]
 
@@ -65,7 +65,7 @@ def _budget(case: Case, budget: BudgetView) -> Diagnosis:
         return case.say(
             "unready-pod-guarded", message, "set unhealthyPodEvictionPolicy: AlwaysAllow, or repair the pod", **numbers
         )
-    nearby = (case.world.pods[uid] for uid in case.world.by_namespace.get(budget.namespace, ()))
+    nearby = (case.world.pods[uid] for uid in case.world.starting.get(budget.namespace, ()))
     siblings = (pod for pod in nearby if selects(budget, pod))
     lead = f"budget {budget.path} needs {budget.needed} healthy and has {budget.healthy}"
     return _by_sibling(case, siblings, lead, numbers) or case.say(
@@ -101,7 +101,7 @@ def _by_rollout(case: Case) -> Diagnosis:
     lead = f"Deployment {made.path} is to start its next pod before this one goes"
     if made.moving != case.pod.uid:
         lead += ", after the rollout that is under way"
-    nearby = (case.world.pods[uid] for uid in case.world.by_namespace.get(made.namespace, ()))
+    nearby = (case.world.pods[uid] for uid in case.world.starting.get(made.namespace, ()))
     siblings = (pod for pod in nearby if case.world.deployment(pod) is made and pod.uid != case.pod.uid)
     fix = f"look at `kubectl rollout status deployment/{made.name} -n {made.namespace}`, or set `singleReplicas: evict`"
     return _by_sibling(case, siblings, lead, {}) or case.say("replacement-not-ready", lead, fix)
@@ -118,7 +118,7 @@ def _turn(case: Case) -> Diagnosis:
 
 def _by_sibling(case: Case, siblings: Iterable[PodView], lead: str, numbers: Numbers) -> Diagnosis | None:
     """The sibling that should have taken over and cannot, if there is one."""
-    waiting = [pod for pod in siblings if not counts_as_ready(pod) and not pod.terminating and not pod.finished]
+    waiting = [pod for pod in siblings if is_starting(pod)]
     for pod in waiting:
         if not pod.node and pod.trouble:
             found = case.say(
@@ -164,7 +164,7 @@ def explain_controller(world: World, controller: ControllerView) -> Diagnosis:
     lead = f"{name} has {ready} of {controller.desired} pods ready"
     pods = [world.pods[uid] for uid in world.by_owner.get(controller.uid, ())]
     for pod in pods:
-        if counts_as_ready(pod) or pod.terminating or pod.finished:
+        if not is_starting(pod):
             continue
         reason = "replacement-not-ready" if pod.node else "replacement-unschedulable"
         message = f"{lead}; its pod {pod.path} is {pod.phase}: {pod.trouble or 'not ready'}"

@@ -92,7 +92,7 @@ def judge(state: State, pod: PodView, now: float, *, fresh: bool) -> None:
         state.deadline(now + state.settings.node_timeout)
         state.actions.append(Say("returned", track.name, f"pod {pod.path} appeared on empty node {track.name}"))
     if verdict.action == "block" or verdict.reason == "opted-out":
-        state.at(now + min(_REJUDGE, max(1.0, undisturbed_for(pod, now + state.wall_offset))))
+        state.rejudge(now + min(_REJUDGE, max(1.0, undisturbed_for(pod, now + state.wall_offset))))
     if track.phase == "active" and not pod.terminating and (track.due(pod.uid) or state.evictions.is_forced(pod.uid)):
         state.evictions.add(pod, now)
     else:

@@ -121,6 +121,9 @@ def _stop(state: State, event: Stop, now: float) -> None:
 
 
 def _tick(state: State, _: Tick, now: float) -> None:
+    if now < state.rejudge_at:
+        return
+    state.rejudge_at = float("inf")
     for track in list(state.nodes.active.values()):
         for uid, verdict in list(track.left.items()):
             pod = state.world.pods.get(uid)
@@ -197,6 +200,7 @@ def _start_batch(state: State, now: float) -> None:
     size = share("drain.batchSize", state.settings.batch_size, len(state.nodes.tracks))
     waiting = state.nodes.order()
     chosen = [track for track in waiting if track.left][:size]
+    state.rejudge_at = now
     batch_gate.begin(state, tuple(track.name for track in chosen))
     for track in [track for track in waiting if not track.left] + chosen:
         state.nodes.begin(track, now)
@@ -279,8 +283,8 @@ def _in_gate(state: State, now: float) -> None:
 def _after_gate(state: State, now: float) -> None:
     if state.marks or state.releases:
         return  # what nodes left out or given up are marked with is still being written
-    more = bool(state.nodes.in_phase("waiting"))
-    if more and state.workloads.touched_in_batch and state.settings.batch_soak and not state.judgement.soaked:
+    soak = state.settings.batch_soak and not state.judgement.soaked
+    if soak and state.nodes.phases["waiting"] and state.workloads.touched_in_batch:
         state.soak_until = now + state.settings.batch_soak
         state.at(state.soak_until)
         _enter(state, "soak", now)
@@ -316,13 +320,12 @@ def _in_check(state: State, now: float) -> None:
 
 def _next(state: State, now: float) -> None:
     """The next batch, or the end if there is none."""
-    if state.nodes.in_phase("waiting"):
+    if state.nodes.phases["waiting"]:
         _enter(state, "guard", now, "batch")
         return
-    done = len(state.nodes.in_phase("done", "gone"))
     skipped = sorted(track.name for track in state.nodes.in_phase("skipped"))
     if not skipped:
-        _finish(state, Finish("drained", f"{done} nodes are drained"), now)
+        _finish(state, Finish("drained", f"{state.nodes.over} nodes are drained"), now)
         return
     message = f"{len(skipped)} nodes were left out when their time ran out: {', '.join(skipped)}"
     _end_blocked(state, message, state.blocked(now), now)

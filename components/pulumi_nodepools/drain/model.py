@@ -3,7 +3,7 @@
 Views are slim on purpose (30 000 pods must fit into little memory); cluster/watch.py makes them from API objects.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -334,7 +334,8 @@ class Progress:
     pods_left: int
     blocked: list[Diagnosis]
     message: str
-    nodes: tuple[NodeProgress, ...] = ()
+    nodes: Callable[[], tuple[NodeProgress, ...]] = tuple
+    """Each node, to be asked for while listening: with thousands, most listeners do without."""
     capacity: Point | None = None
     """Ready nodes now; None before they are known."""
     working: float = 0.0

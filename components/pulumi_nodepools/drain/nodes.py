@@ -91,6 +91,10 @@ class Nodes:
 
     def __init__(self, world: World, settings: DrainSettings, owner: str, matches: Callable[[NodeView], bool]) -> None:
         self.tracks: dict[str, NodeTrack] = {}
+        self.pods_left = 0
+        """On all of them together. Kept, as `phases` is: summing up for each piece of news would be quadratic."""
+        self.phases: Counter[str] = Counter()
+        """How many nodes are in each phase."""
         self.active: dict[str, NodeTrack] = {}
         self.leaving: dict[str, None] = {}
         """Active nodes that still get traffic from load balancers."""
@@ -137,13 +141,22 @@ class Nodes:
         if track is None or track.uid != node.uid:
             if not self._matches(node):
                 return None
+            self._forget_track(track)
             track = self.tracks[node.name] = NodeTrack(node.name, node.uid)
+            self.phases[track.phase] += 1
         self._note_ready(node)
         if track.phase == "gone":
             if track.buried and not node.ready:
                 return None
-            track.phase, track.cordoned = "waiting", None
+            self._enter(track, "waiting")
+            track.cordoned = None
         return track
+
+    def _forget_track(self, track: NodeTrack | None) -> None:
+        """Another node has its name by now."""
+        if track:
+            self.pods_left -= len(track.left)
+            self.phases[track.phase] -= 1
 
     def _note_ready(self, node: NodeView) -> None:
         if node.ready:
@@ -156,6 +169,7 @@ class Nodes:
         track = self.tracks.get(name)
         if track:
             self._settle(name)
+            self.pods_left -= len(track.left)
             track.left.clear()
             track.tiers.clear()
             self.end(track, "gone", now)
@@ -184,7 +198,8 @@ class Nodes:
 
     def begin(self, track: NodeTrack, now: float) -> None:
         """From now on the node's pods are evicted."""
-        track.phase, track.started, track.ended, track.until = "active", now, None, None
+        self._enter(track, "active")
+        track.started, track.ended, track.until = now, None, None
         track.forced_end = 0.0
         track.emptied, track.gave_up_volumes = None, False
         self.active[track.name] = track
@@ -193,11 +208,16 @@ class Nodes:
 
     def end(self, track: NodeTrack, phase: str, now: float) -> None:
         """The node is `done` or `gone`."""
-        track.phase = phase
+        self._enter(track, phase)
         track.ended = now if track.ended is None else track.ended
         self.active.pop(track.name, None)
         self.emptied.pop(track.name, None)
         self.leaving.pop(track.name, None)
+
+    def _enter(self, track: NodeTrack, phase: str) -> None:
+        self.phases[track.phase] -= 1
+        self.phases[phase] += 1
+        track.phase = phase
 
     def judge(self, pod: PodView, wall: float, *, fresh: bool) -> tuple[NodeTrack | None, Verdict | None]:
         """Put a pod where it belongs on its node; `fresh` if it was not known before. None if it is not on ours."""
@@ -217,6 +237,7 @@ class Nodes:
             self._left(track, pod.uid)
         else:
             track.ignored.pop(pod.uid, None)
+            self.pods_left += pod.uid not in track.left
             track.put(pod.uid, verdict)
             self.emptied.pop(track.name, None)
         return track, verdict
@@ -231,6 +252,7 @@ class Nodes:
         return Verdict("wait", "terminating") if pod.terminating else Verdict("evict", "orphan")
 
     def _left(self, track: NodeTrack, uid: str) -> None:
+        self.pods_left -= uid in track.left
         track.drop(uid)
         if not track.left and track.phase == "active":
             self.emptied[track.name] = None
@@ -269,9 +291,14 @@ class Nodes:
         """Whether nothing is left and nothing can have slipped in around the cordon."""
         return not track.closed and not track.left and track.cordoned is not None and now >= track.cordoned + SETTLE
 
-    def in_phase(self, *phases: str) -> list[NodeTrack]:
-        """Tracks in any of these phases."""
-        return [track for track in self.tracks.values() if track.phase in phases]
+    @property
+    def over(self) -> int:
+        """How many nodes are done or gone."""
+        return self.phases["done"] + self.phases["gone"]
+
+    def in_phase(self, phase: str) -> list[NodeTrack]:
+        """Tracks in this phase."""
+        return [track for track in self.tracks.values() if track.phase == phase]
 
     def order(self) -> list[NodeTrack]:
         """Waiting nodes, zone by zone: a batch then touches few zones at once."""

@@ -69,6 +69,8 @@ class State:
         self.next_deadline = float("inf")
         self.soak_until = 0.0
         self.guard_for: Phase = "taint"
+        self.rejudge_at = float("inf")
+        """When pods that opted out are to be looked at again; on each Tick it would be quadratic."""
         self.guard_at = float("inf")
         """When the guard is to be asked; never while its answer is awaited."""
         self.marks: dict[str, tuple[bool, int]] = {}
@@ -100,6 +102,11 @@ class State:
     def at(self, when: float) -> None:
         """Ask to be woken then."""
         heapq.heappush(self.timers, when)
+
+    def rejudge(self, when: float) -> None:
+        """Look at pods that opted out again then."""
+        self.rejudge_at = min(self.rejudge_at, when)
+        self.at(when)
 
     def deadline(self, when: float) -> None:
         """A node has to be empty by then."""

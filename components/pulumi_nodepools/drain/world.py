@@ -26,6 +26,8 @@ class World:
         self.unplaced: dict[str, None] = {}
         """UIDs of pods without a node."""
         self.by_namespace: dict[str, dict[str, None]] = {}
+        self.starting: dict[str, dict[str, None]] = {}
+        """UIDs of pods that are to serve and do not yet, by namespace: few, where all of a namespace are many."""
         self.by_owner: dict[str, dict[str, None]] = {}
         self.instances: dict[str, str] = {}
         """What the cloud said of the machines of nodes that do not answer; empty if it could not be asked."""
@@ -62,6 +64,8 @@ class World:
         self.pods[pod.uid] = pod
         self._uids[(pod.namespace, pod.name)] = pod.uid
         self.by_namespace.setdefault(pod.namespace, {})[pod.uid] = None
+        if is_starting(pod):
+            self.starting.setdefault(pod.namespace, {})[pod.uid] = None
         if pod.node:
             self.by_node.setdefault(pod.node, {})[pod.uid] = None
         else:
@@ -82,6 +86,7 @@ class World:
         _discard(self.by_node, pod.node, uid)
         self.unplaced.pop(uid, None)
         _discard(self.by_namespace, pod.namespace, uid)
+        _discard(self.starting, pod.namespace, uid)
         if pod.owner:
             self.ready[pod.owner.uid] -= counts_as_ready(pod)
             _discard(self.by_owner, pod.owner.uid, uid)
@@ -166,6 +171,11 @@ class World:
 def counts_as_ready(pod: PodView) -> bool:
     """Whether a pod serves now and is not on its way out."""
     return pod.ready and not pod.terminating and not pod.finished
+
+
+def is_starting(pod: PodView) -> bool:
+    """Whether a pod is to serve and does not yet, or no longer."""
+    return not pod.ready and not pod.terminating and not pod.finished
 
 
 def selects(budget: BudgetView, pod: PodView) -> bool:

@@ -1,5 +1,7 @@
 """A drain told event by event: a few nodes and pods, and what the machine wants done about them."""
 
+from collections import Counter
+
 import msgspec
 
 from pulumi_nodepools.drain.events import Answered, Evict, GuardPassed, Seen, Synced, Tick
@@ -43,6 +45,13 @@ def controller(name="rs", desired=1, kind="ReplicaSet"):
     return ControllerView(kind=kind, namespace="ns", name=name, uid=name, desired=desired)
 
 
+def assert_counted(nodes):
+    """What is kept for each piece of news is what counting would say."""
+    tracks = nodes.tracks.values()
+    assert nodes.pods_left == sum(len(track.left) for track in tracks)
+    assert +nodes.phases == Counter(track.phase for track in tracks)
+
+
 class Case:
     """One drain; `sent` are the evictions of the last step, `said` everything that was told."""
 
@@ -60,6 +69,7 @@ class Case:
         """One event; the actions it leads to."""
         self.actions = step(self.state, event, self.now)
         self.said.extend(self.actions)
+        assert_counted(self.state.nodes)
         return self.actions
 
     def begin(self):

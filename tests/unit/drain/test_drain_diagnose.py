@@ -120,3 +120,17 @@ def test_the_chain_leads_from_the_budget_to_the_cause(sibling, links):
     found = diagnose(world(pod(), budget(healthy=1), sibling), pod(), None, "movable", WALL)
     assert found.chain == ("budget shop/web needs 2 healthy and has 1", *links)
     assert found.to_json()["chain"] == list(found.chain)
+
+
+def test_explaining_does_not_look_at_pods_that_serve_well():
+    asked = []
+
+    class Watched(dict):
+        def __getitem__(self, uid):
+            asked.append(uid)
+            return super().__getitem__(uid)
+
+    seen = world(pod(), budget(healthy=1), PENDING, *(pod(f"well-{n}") for n in range(100)))
+    seen.pods = Watched(seen.pods)
+    found = diagnose(seen, pod(), None, "movable", WALL)
+    assert (found.numbers["sibling"], asked) == ("shop/new", ["new"])

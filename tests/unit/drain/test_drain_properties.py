@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from drain_case import assert_counted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_cluster import OWNER, App, Sim
@@ -36,6 +37,7 @@ def play(sim, turns=40_000):
         if sim.finish:
             return sim.finish
         sim.turn()
+        assert_counted(sim.state.nodes)
     raise AssertionError("the drain never ended")
 
 
