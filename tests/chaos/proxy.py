@@ -26,9 +26,12 @@ _BROKEN = (OSError, HTTPException, ValueError, AttributeError)
 
 
 class Script:
-    """Counts the requests of a roll and says which one meets what. Faults of the world are acted out by `act`."""
+    """Counts the requests of a roll and says which one meets what.
 
-    def __init__(self, faults: Sequence[Fault], act: Callable[[Fault], None]) -> None:
+    Faults of the world are acted out by `act`, which says whether there was anything to act on.
+    """
+
+    def __init__(self, faults: Sequence[Fault], act: Callable[[Fault], bool]) -> None:
         self.injected: Counter[str] = Counter()
         self.lost: list[str] = []
         """Paths of evictions that were carried out and whose answer never came back."""
@@ -40,23 +43,34 @@ class Script:
     def meet(self, asked: Asked) -> Fault | None:
         """What the proxy has to do to this request."""
         with self._lock:
-            hits = [fault for fault in self._faults if fault.place == asked.service and self._is_hit(fault, asked)]
+            led = all(self.injected[fault.kind] for fault in self._faults if not fault.joins)
+            hits = [
+                fault
+                for fault in self._faults
+                if fault.place == asked.service and led >= fault.joins and self._is_hit(fault, asked)
+            ]
         for fault in hits:
             if not _passed_through(fault):
                 self.act(fault)
-        return next((fault for fault in hits if _passed_through(fault)), None)
+        passed = next((fault for fault in hits if _passed_through(fault)), None)
+        if passed and passed.kind != "process/kill-after":
+            self._note(passed)
+        return passed
 
     def _is_hit(self, fault: Fault, asked: Asked) -> bool:
         if fault.on not in asked.words:
             return False
         self._met[fault] += 1
-        hit = fault.after <= self._met[fault] < fault.after + fault.count
-        self.injected[fault.kind] += hit
-        return hit
+        return fault.after <= self._met[fault] < fault.after + fault.count
 
     def act(self, fault: Fault) -> None:
         """Let a fault of the world happen now."""
-        self._act(fault)
+        if self._act(fault):
+            self._note(fault)
+
+    def _note(self, fault: Fault) -> None:
+        with self._lock:
+            self.injected[fault.kind] += 1
 
 
 def _passed_through(fault: Fault) -> bool:

@@ -119,9 +119,9 @@ class Roll:
         path = self.folder / "state.json"
         return list(json.loads(path.read_text())) if path.exists() else []
 
-    def _act(self, fault: Fault) -> None:
+    def _act(self, fault: Fault) -> bool:
         if fault.kind.startswith("process/"):
             assert self._process is not None
             os.kill(self._process.pid, signal.SIGKILL)
-        else:
-            self.pool.act(fault)
+            return True
+        return self.pool.act(fault)

@@ -53,19 +53,23 @@ class Stage:
         """From now on no instance can be started in these."""
         write_switches(self.sandbox.root / "aws", {"zoneWithoutCapacity": zones})
 
-    def pause(self, part: str, seconds: float) -> None:
-        """Stop a part of the control plane in its tracks, and let it go on later."""
+    def pause(self, part: str, seconds: float) -> bool:
+        """Stop a part of the control plane in its tracks, and let it go on later; False if it does not run."""
         pid = self.sandbox.processes.pid(part)
-        if pid is not None:
-            os.kill(pid, signal.SIGSTOP)
-            _later(seconds, lambda: os.kill(pid, signal.SIGCONT))
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        _later(seconds, lambda: os.kill(pid, signal.SIGCONT))
+        return True
 
-    def kill(self, part: str, seconds: float) -> None:
-        """End a part of the control plane at once; it is started again later."""
+    def kill(self, part: str, seconds: float) -> bool:
+        """End a part of the control plane at once; it is started again later. False if it does not run."""
         pid = self.sandbox.processes.pid(part)
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            _later(seconds, lambda: self.sandbox.processes.start_again(part))
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGKILL)
+        _later(seconds, lambda: self.sandbox.processes.start_again(part))
+        return True
 
 
 class Pool:
@@ -237,11 +241,14 @@ class Pool:
         pods = self.stage.cluster.pods(self.namespace)
         return [pod["metadata"]["name"] for pod in pods if pod["spec"].get("nodeName") in there]
 
-    def strike(self, version: str) -> None:
-        """A machine dies with all that runs on it: its Node goes, and its pods, as the pod collector would see to."""
+    def strike(self, version: str) -> bool:
+        """A machine dies with all that runs on it: its Node goes, and its pods, as the pod collector would see to.
+
+        False if there is none.
+        """
         node = min(self.nodes(version), key=lambda one: str(one["metadata"]["name"]), default=None)
         if node is None:
-            return
+            return False
         name, cluster, died = node["metadata"]["name"], self.stage.cluster, time.time()
         self.stage.ec2.terminate_instances(InstanceIds=[node["spec"]["providerID"].rpartition("/")[2]])
         # Until its Node is gone the scheduler may still send pods there.
@@ -252,18 +259,19 @@ class Pool:
         for pod in lost:
             path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}?gracePeriodSeconds=0"
             cluster.request("DELETE", path, expect=(200, 202, 404))
+        return True
 
-    def act(self, fault: Fault) -> None:
-        """Let a fault of the world happen."""
+    def act(self, fault: Fault) -> bool:
+        """Let a fault of the world happen; False if nothing was there to happen to."""
         hit, _, what = fault.kind.partition("/")
         if hit == "pause":
-            self.stage.pause(what, fault.seconds)
-        elif hit == "kill":
-            self.stage.kill(what, fault.seconds)
-        elif hit == "death":
-            self.strike(OLD if what == "old" else NEW)
-        elif hit == "zones":
-            _later(fault.seconds, lambda: self.stage.fill_zones([]))
+            return self.stage.pause(what, fault.seconds)
+        if hit == "kill":
+            return self.stage.kill(what, fault.seconds)
+        if hit == "death":
+            return self.strike(OLD if what == "old" else NEW)
+        _later(fault.seconds, lambda: self.stage.fill_zones([]))  # they have been full since the roll began
+        return True
 
     def leftovers(self, serving: str) -> list[str]:
         """What is not as it should be now that the roll is over."""

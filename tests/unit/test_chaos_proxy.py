@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def through(server: Served) -> Iterator[Callable[..., http.client.HTTPConnection
     """Connects to a proxy with these faults in front of the server."""
     proxies: list[Proxy] = []
 
-    def connect(*faults: Fault, place: str = "kubernetes", act: Callable = lambda fault: None):
+    def connect(*faults: Fault, place: str = "kubernetes", act: Callable = lambda fault: True):
         behind = partial(http.client.HTTPConnection, "127.0.0.1", server.server_address[1])
         proxies.append(Proxy(place, behind, Script(faults, act)))
         connection = http.client.HTTPConnection(proxies[-1].url.removeprefix("http://"), timeout=10)
@@ -91,8 +92,8 @@ def through(server: Served) -> Iterator[Callable[..., http.client.HTTPConnection
         proxy.close()
 
 
-def fault(kind: str, on: str = "any", after: int = 1, count: int = 1, seconds: float = 0.0) -> Fault:
-    return Fault(f"kubernetes/{kind}" if "/" not in kind else kind, on, after, count, seconds)
+def fault(kind: str, on: str = "any", **fields: Any) -> Fault:
+    return Fault(f"kubernetes/{kind}" if "/" not in kind else kind, on, **{"after": 1, **fields})
 
 
 def ask(connection, path: str = "/x", body: str | None = None) -> tuple[int, bytes]:
@@ -152,14 +153,36 @@ def test_a_connection_ends_without_an_answer(through, server, kind) -> None:
 @pytest.mark.parametrize(("kind", "seen"), [("process/kill-before", 1), ("process/kill-after", 1), ("death/old", 1)])
 def test_faults_of_the_world_are_acted_out_once(through, server, kind, seen) -> None:
     acted: list[tuple[str, int]] = []
-    one = fault(kind, on="evict")
-    connection = through(one, act=lambda fault: acted.append((fault.kind, len(server.seen))))
+
+    def act(fault: Fault) -> bool:
+        acted.append((fault.kind, len(server.seen)))
+        return True
+
+    connection = through(fault(kind, on="evict"), act=act)
     try:
         ask(connection, EVICTION, "{}")
     except (ConnectionError, http.client.HTTPException):
         connection.close()
     ask(connection, EVICTION, "{}")
     assert acted == [(kind, seen if kind == "process/kill-after" else 0)]
+    assert connection.script.injected == {kind: 1}
+
+
+def test_a_fault_with_nothing_to_act_on_was_not_met(through) -> None:
+    connection = through(fault("death/old"), act=lambda fault: False)
+    assert ask(connection)[0] == 201
+    assert not connection.script.injected
+
+
+def test_a_fault_that_joins_counts_only_from_when_those_that_lead_are_met(through) -> None:
+    connection = through(fault("error", after=3), fault("unavailable", on="evict", joins=True))
+    assert [ask(connection, EVICTION, "{}")[0] for _ in range(5)] == [201, 201, 500, 503, 201]
+
+
+def test_one_request_meets_one_fault_and_only_that_one_counts(through) -> None:
+    connection = through(fault("error"), fault("unavailable"))
+    assert [ask(connection)[0] for _ in range(2)] == [500, 201]
+    assert connection.script.injected == {"kubernetes/error": 1}
 
 
 def test_latency_comes_before_the_answer(through) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from tests.chaos.__main__ import summarise
 from tests.chaos.invariants import Run, Story, Violation
 from tests.chaos.roll import Outcome
-from tests.chaos.schedule import KINDS, draw
+from tests.chaos.schedule import KINDS, ROUND, draw
 
 
 def outcome(seed: int, end: int, *violations: Violation, **injected: int) -> Outcome:
@@ -20,6 +20,12 @@ def test_schedules_ends_and_faults_by_kind_are_counted() -> None:
     assert summary["firstRuns"] == {"done": 1, "killed": 1}
     assert set(summary["faults"]) == {*KINDS}
     assert {kind: times for kind, times in summary["faults"].items() if times} == {"aws/reset": 3, "death/old": 1}
+
+
+def test_a_round_that_never_met_a_kind_of_fault_says_so_and_fewer_schedules_need_not_meet_all() -> None:
+    met = {kind.replace("/", "__"): 1 for kind in KINDS if kind != "death/new"}
+    assert summarise([outcome(seed, 0, **met) for seed in range(ROUND)], 1.0)["neverMet"] == ["death/new"]
+    assert summarise([outcome(seed, 0, **met) for seed in range(ROUND - 1)], 1.0)["neverMet"] == []
 
 
 def test_a_violation_names_its_seed_and_the_command_that_plays_it_again() -> None:
