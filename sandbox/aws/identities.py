@@ -6,6 +6,7 @@ Conditions, denials and the rights that AWS asks for inside of a call (iam:PassR
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -92,7 +93,13 @@ class Identities:
         if policies is None:
             return True
         allowed = allows(policies, request)
-        line = {"caller": caller, "action": request.action, "resource": request.resource, "allowed": allowed}
+        line = {
+            "time": time.time(),
+            "caller": caller,
+            "action": request.action,
+            "resource": request.resource,
+            "allowed": allowed,
+        }
         with (self._folder / LOG).open("a") as log:
             log.write(json.dumps(line) + "\n")
         return allowed

@@ -12,7 +12,9 @@ KINDS = (
     "interruption",
     "capacity",
     "eviction",
+    "blind",
     "not-empty",
+    "aws-request",
     "left-over",
     "deadline",
     "undocumented-end",
@@ -79,6 +81,10 @@ class Story:
     """What the audit log holds against us (tests/apiserver/request_log.py)."""
     lost: list[str] = field(default_factory=list)
     """Evictions whose answer never came back: asking again is right."""
+    blindly: list[str] = field(default_factory=list)
+    """Evictions that were asked for while the run could not see (`watches`)."""
+    aws: list[str] = field(default_factory=list)
+    """What AWS's own log of requests holds against the roll (`aws_log`)."""
     not_empty: list[str] = field(default_factory=list)
     """Pods on nodes that a hook had called empty."""
     left_over: list[str] = field(default_factory=list)
@@ -90,6 +96,8 @@ def violations(story: Story) -> list[Violation]:
         *_interruptions(story),
         *_capacity(story),
         *(Violation("eviction", line) for line in story.requests if not _asked_again(line, story.lost)),
+        *(Violation("blind", line) for line in story.blindly),
+        *(Violation("aws-request", line) for line in story.aws),
         *(Violation("not-empty", f"{pod} was on a node that the hook called empty") for pod in story.not_empty),
         *(Violation("left-over", what) for what in story.left_over),
         *_ends(story),

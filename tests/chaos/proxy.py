@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from tests.chaos.schedule import Fault
 from tests.chaos.servers import GONE, REFUSALS, Asked
+from tests.chaos.watches import Watches
 
 _HOPS = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length"}
 _BROKEN = (OSError, HTTPException, ValueError, AttributeError)
@@ -35,6 +36,7 @@ class Script:
         self.injected: Counter[str] = Counter()
         self.lost: list[str] = []
         """Paths of evictions that were carried out and whose answer never came back."""
+        self.watches = Watches()
         self._faults = faults
         self._met: Counter[Fault] = Counter()
         self._act = act
@@ -140,7 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
         seconds = fault.seconds if fault else 0.0
         if how == "latency":
             self.proxy.closed.wait(seconds)
-        if how == "half-open":
+        if self.proxy.script.watches.refuse(asked, seconds if how == "blind" else 0.0):
+            self._refuse("unavailable", 0.0, asked)
+        elif how == "half-open":
             self.proxy.closed.wait(seconds)
             self._reset()
         elif how == "reset":
@@ -167,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             lines: Iterator[bytes] = iter(answer.readline, b"")
             if how == "dropped-watch":
                 threading.Timer(seconds, self._reset).start()
-            self._stream(_late(lines, seconds, self.proxy.closed) if how == "stale-watch" else lines)
+            self._watch(asked, _late(lines, seconds, self.proxy.closed) if how == "stale-watch" else lines)
         else:
             self._answer(answer.status, answer.getheaders(), answer.read())
 
@@ -188,6 +192,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _watch(self, asked: Asked, lines: Iterator[bytes]) -> None:
+        watches, path, cut = self.proxy.script.watches, urlsplit(asked.path).path, self._reset
+        watches.opened(path, cut)
+        try:
+            self._stream(lines)
+        finally:
+            watches.closed(path, cut)
 
     def _stream(self, lines: Iterator[bytes]) -> None:
         self.send_response_only(200)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from sandbox.aws.world import SUBNETS
 from sandbox.engine import REPOSITORY
 from sandbox.recorder import Recorder
 from tests.apiserver.request_log import RequestLog
+from tests.chaos import aws_log
 from tests.chaos.invariants import Run, Story, Violation, violations
 from tests.chaos.proxy import Proxy, Script
 from tests.chaos.schedule import Fault, Schedule
@@ -44,12 +46,14 @@ class Roll:
         self.pool = Pool(stage, f"c{schedule.seed}")
         self.story = Story(SIZE, TIMES, passing=schedule.passing)
         self.script = Script(schedule.faults, self._act)
+        self._emptied: float | None = None
         self._process: subprocess.Popen[str] | None = None
         self._full = any(fault.kind == "zones/full" for fault in schedule.faults)
 
     def run(self) -> Outcome:
         """Play and judge; nothing of the pool is left."""
         try:
+            began = time.time()
             self.pool.begin()
             audit = RequestLog(
                 self.stage.cluster.plane.audit_log, begin=self.stage.cluster.plane.audit_log.stat().st_size
@@ -64,6 +68,14 @@ class Roll:
             self.story.deaths, self.story.lost = self.pool.deaths, self.script.lost
             self.story.lowest_ready, self.story.gaps = ledger.lowest_ready(), recorder.gaps
             self.story.requests = [line for line in audit.violations() if f"/namespaces/{mine}pods/" in line]
+            self.story.blindly = self.script.watches.blindly
+            self.story.aws = aws_log.judge(
+                self.stage.aws_log.read(began),
+                self.pool.name,
+                self.pool.group_names,
+                serving=serving,
+                emptied=self._emptied,
+            )
             self.story.left_over = self.pool.leftovers(serving) if self.story.runs[-1].end == "done" else []
         finally:
             self.stage.fill_zones([])
@@ -91,6 +103,7 @@ class Roll:
             self.stage.cluster.wait(self.pool.settled, seconds=90, what="a healthy pool before the second run")
             run = self._up(active, leaving, self.schedule.skews[1], None)
         if run.end == "done":
+            self._emptied = time.time()
             self.story.not_empty = self.pool.pods_on(leaving)
             if self.schedule.shape != "standby":
                 self.pool.delete(leaving)
@@ -99,7 +112,7 @@ class Roll:
     def _up(self, active: str, leaving: str, skew: float, proxies: list[Proxy] | None) -> Run:
         props = self.pool.props(active, leaving, stands_by=self.schedule.shape == "standby")
         (self.folder / "up.json").write_text(json.dumps({**props, "skew": skew}))
-        env = self.stage.sandbox.env
+        env = self.stage.sandbox.env | {"AWS_ACCESS_KEY_ID": self.pool.name}
         if proxies:
             env |= led_through(self.folder, *(proxy.url for proxy in proxies))
         command = [sys.executable, "-m", "tests.chaos.up", str(self.folder)]

@@ -19,6 +19,7 @@ KUBERNETES = (
     "stale-watch",
     "dropped-watch",
     "gone-watch",
+    "blind",
     "expired-token",
 )
 AWS = ("latency", "throttled", "error", "reset", "lost-answer", "half-open", "expired-token")
@@ -41,7 +42,8 @@ ROUND = 24
 SHAPES = ("remove", "standby", "roll-back")
 """How the roll is meant to go: the old version is removed, stands by, or is returned to if the first run fails."""
 _ONE_WATCH = ("kubernetes/stale-watch", "kubernetes/dropped-watch", "kubernetes/gone-watch")
-_KINDLY = (*_ONE_WATCH, "kubernetes/latency", "aws/latency")
+_BLIND = "kubernetes/blind"
+_KINDLY = (*_ONE_WATCH, _BLIND, "kubernetes/latency", "aws/latency")
 _SHARED = ("pause/", "kill/", "zones/")
 _ENDING = ("process/", "death/", "zones/")
 _LASTING = ("kubernetes/expired-token", "aws/expired-token")
@@ -131,6 +133,8 @@ def _fault(kind: str, dice: random.Random, latest: int) -> Fault:
     if hit == "aws":
         count, seconds = _extent(how, dice)
         return Fault(kind, dice.choice(("any", "write")), dice.randint(1, latest), min(count, 3), seconds)
+    if kind == _BLIND:  # for longer than a drain that sees nothing goes on
+        return Fault(kind, "evict", dice.randint(1, latest), 1, round(dice.uniform(9, 12), 1))
     if hit == "kubernetes":
         count, seconds = _extent(how, dice)
         on = "watch" if kind in _ONE_WATCH else dice.choice(("any", *_WORK))

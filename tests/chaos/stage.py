@@ -21,6 +21,7 @@ from sandbox.aws.world import IMAGES, SUBNETS
 from sandbox.engine import REPOSITORY
 from sandbox.stack import REGION, ROOT_VARIABLE, Sandbox
 from tests.apiserver.drain_case import Cluster
+from tests.chaos.aws_log import AwsLog
 from tests.chaos.invariants import Death, leftovers
 from tests.chaos.schedule import Fault
 
@@ -31,6 +32,8 @@ _DRAIN = 60.0
 TIMES = {"gate": 40.0, "cutover": 2 * _DRAIN, "drain": 2 * _DRAIN}
 """Deadlines in seconds. A cutover drains too, if a version stands by; a drain may wait as long for its turn."""
 _NODE_TIMEOUT = 40.0
+_RIG = "chaos"
+_ANYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _NODES = "/api/v1/nodes"
 _WORKLOADS: dict[str, tuple[int, dict[str, Any] | None]] = {
     "web": (3, {"maxUnavailable": 1}),
@@ -46,6 +49,8 @@ class Stage:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.cluster = Cluster(sandbox.control_plane)
+        self.aws_log = AwsLog(sandbox.root / "aws")
+        self.aws_log.name(_RIG, _ANYTHING)
         self.autoscaling, self.ec2 = (_client(sandbox, name) for name in ("autoscaling", "ec2"))
         self.account = str(_client(sandbox, "sts").get_caller_identity()["Account"])
 
@@ -78,7 +83,9 @@ class Pool:
     def __init__(self, stage: Stage, name: str) -> None:
         self.stage, self.name = stage, name
         self.namespace = stage.cluster.namespace()
+        self.group_names = {version: names.group_name(CLUSTER, name, version) for version in (OLD, NEW)}
         self.deaths: list[Death] = []
+        stage.aws_log.name(name, json.loads((REPOSITORY / "docs" / "iam" / "drain.json").read_text()))
 
     def begin(self) -> None:
         """Return when the old version runs the workloads; the new one is just starting."""
@@ -96,7 +103,7 @@ class Pool:
 
     def create(self, version: str) -> None:
         """The version's template and group, as the engine creates them; nodes come by themselves."""
-        name = names.group_name(CLUSTER, self.name, version)
+        name = self.group_names[version]
         data = {"ImageId": next(iter(IMAGES)), "InstanceType": "m5.2xlarge", "UserData": self._user_data(version, name)}
         self.stage.ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
         self.stage.autoscaling.create_auto_scaling_group(
@@ -122,7 +129,7 @@ class Pool:
 
     def _deleted(self, version: str) -> bool:
         """False while the simulated AWS stumbles over a dead instance of the group, and leaves the others running."""
-        name = names.group_name(CLUSTER, self.name, version)
+        name = self.group_names[version]
         try:
             self.stage.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
         except self.stage.autoscaling.exceptions.ClientError:
@@ -169,7 +176,7 @@ class Pool:
     def _serve(self, version: str) -> None:
         """What an earlier cutover has left."""
         body = {"schema": 1, "pool": self.name, "serving": version, "phase": "serving"}
-        body["servingGroups"] = [names.group_name(CLUSTER, self.name, version)]
+        body["servingGroups"] = [self.group_names[version]]
         metadata = {"name": names.record_name(self.name), "labels": {names.POOL_LABEL: self.name}}
         path = f"/api/v1/namespaces/{names.RECORD_NAMESPACE}/configmaps"
         self.stage.cluster.request("POST", path, {"metadata": metadata, "data": {"record.json": json.dumps(body)}})
@@ -210,7 +217,7 @@ class Pool:
 
     def groups(self) -> dict[str, dict[str, Any]]:
         """The pool's groups by version."""
-        wanted = {names.group_name(CLUSTER, self.name, version): version for version in (OLD, NEW)}
+        wanted = {name: version for version, name in self.group_names.items()}
         found = self.stage.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(wanted))
         return {wanted[group["AutoScalingGroupName"]]: group for group in found["AutoScalingGroups"]}
 
@@ -298,7 +305,7 @@ def running_stage(folder: Path | None = None) -> Iterator[Stage]:
 def _client(sandbox: Sandbox, service: str) -> Any:
     import boto3
 
-    keys = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
+    keys = {"aws_access_key_id": _RIG, "aws_secret_access_key": "sandbox"}
     return boto3.client(service, endpoint_url=sandbox.aws_endpoint, region_name=REGION, **keys)
 
 

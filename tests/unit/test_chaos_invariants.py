@@ -24,6 +24,8 @@ BAD = {
     "interruption": {"interruptions": [DOWN]},
     "capacity": {"lowest_ready": 2},
     "eviction": {"requests": [TWICE]},
+    "blind": {"blindly": [f"{EVICTED} was asked for 9 s after the last watch of /api/v1/pods had ended"]},
+    "aws-request": {"aws": ["c1 asked for autoscaling:DeleteAutoScalingGroup of prod-c1-v1"]},
     "not-empty": {"not_empty": ["web-1"]},
     "left-over": {"left_over": ["node a is cordoned"]},
     "deadline": {"runs": [Run(2, "took drain 96.0\nstopped out of time\n"), DONE]},
