@@ -29,7 +29,7 @@ CLUSTER = "prod"
 SIZE = 3
 OLD, NEW = "v1", "v2"
 _DRAIN = 60.0
-TIMES = {"gate": 40.0, "cutover": 2 * _DRAIN, "drain": 2 * _DRAIN}
+TIMES = {"gate": 60.0, "cutover": 2 * _DRAIN, "drain": 2 * _DRAIN}
 """Deadlines in seconds. A cutover drains too, if a version stands by; a drain may wait as long for its turn."""
 _NODE_TIMEOUT = 40.0
 _RIG = "chaos"
