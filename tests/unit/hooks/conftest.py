@@ -6,6 +6,7 @@ import pytest
 
 from pulumi_nodepools.cluster import asking, lease
 from tests.unit.aws.conftest import make_group, session  # noqa: F401 - fixtures
+from tests.unit.hooks.draining_case import world  # noqa: F401 - fixture
 from tests.unit.memory_cluster import MemoryCluster
 
 
