@@ -25,7 +25,7 @@ from pulumi_nodepools.lifecycle import State, require_possible
 from pulumi_nodepools.node_pool import NodePool
 from pulumi_nodepools.node_role import principals
 from pulumi_nodepools.promotion import create_soak_gate
-from pulumi_nodepools.survey import survey
+from pulumi_nodepools.survey import SurveyArgs, survey
 from pulumi_nodepools.urns import DYNAMIC, child_urn
 from pulumi_nodepools.user_data import require_renderable
 from pulumi_nodepools.version_groups import VersionGroups
@@ -233,30 +233,9 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
     """
     if args.found is not None:
         return args
-    cluster = args.cluster
     try:
-        require_renderable(cluster, args.pool, args.versions)
-        found = survey(
-            cluster=cluster.name,
-            pool=args.pool,
-            active=args.active,
-            region=cluster.region,
-            access=cluster.access,
-            subnet_ids={version: [str(one) for one in nodes.subnet_ids] for version, nodes in args.versions.items()},
-            initial=size_for(args, None).desired,
-            join=cluster.join,
-            canaries=args.canaries,
-            drain=args.drain,
-            adopted=args.adopted,
-            planned=planned(args),
-            instance_types={
-                version: nodes.instance_type
-                for version, nodes in args.versions.items()
-                if isinstance(nodes.instance_type, str)
-            },
-            principals=principals(args),
-            only_looks=pulumi.runtime.is_dry_run(),
-        )
+        require_renderable(args.cluster, args.pool, args.versions)
+        found = survey(_asked_of_survey(args))
         require_possible(args.pool, args.states, found.existing)
         size_for(args, found.live_size)
         require_like_serving(args, found)
@@ -269,6 +248,31 @@ def surveyed(args: BlueGreenNodePoolArgs) -> BlueGreenNodePoolArgs:
     for note in found.notes:
         pulumi.log.info(note)
     return replace(args, found=found)
+
+
+def _asked_of_survey(args: BlueGreenNodePoolArgs) -> SurveyArgs:
+    cluster = args.cluster
+    return SurveyArgs(
+        cluster=cluster.name,
+        pool=args.pool,
+        active=args.active,
+        region=cluster.region,
+        access=cluster.access,
+        subnet_ids={version: [str(one) for one in nodes.subnet_ids] for version, nodes in args.versions.items()},
+        initial=size_for(args, None).desired,
+        join=cluster.join,
+        canaries=args.canaries,
+        drain=args.drain,
+        adopted=args.adopted,
+        planned=planned(args),
+        instance_types={
+            version: nodes.instance_type
+            for version, nodes in args.versions.items()
+            if isinstance(nodes.instance_type, str)
+        },
+        principals=principals(args),
+        only_looks=pulumi.runtime.is_dry_run(),
+    )
 
 
 def _require_account(pool: str, hooks: str) -> None:

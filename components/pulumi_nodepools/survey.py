@@ -58,73 +58,58 @@ class Survey:
     """What would hold or hurt the drain of the pool's other versions."""
 
 
-def survey(
-    *,
-    cluster: str,
-    pool: str,
-    active: str,
-    region: str,
-    access: Access,
-    subnet_ids: Mapping[str, Sequence[str]],
-    initial: int = 0,
-    join: KubeadmJoin | EksJoin | None = None,
-    canaries: Mapping[str, int] | None = None,
-    drain: DrainSettings | None = None,
-    adopted: Mapping[str, str] | None = None,
-    planned: Successor | None = None,
-    instance_types: Mapping[str, str] | None = None,
-    principals: Mapping[str, str] | None = None,
-    only_looks: bool = False,
-) -> Survey:
-    """Look, and raise one clear error for what would stop the pool.
+@dataclass(frozen=True, kw_only=True)
+class SurveyArgs:
+    """What a program plans of one pool, as far as it is judged here."""
 
-    `subnet_ids` are those of each listed version, `initial` counts when no version serves yet, `canaries` are the
-    sizes of canaries, `adopted` the groups of adopted versions, `instance_types` and `principals` what new nodes run on
-    and whom they run as (see node_access), by version. `planned` is what nodes of the active version will be like, save
-    for their zones. `only_looks`: this run changes nothing, so rights that only a drain needs may lack.
-    """
-    session = Session(region, access.profile, access.role_arn)
+    cluster: str
+    pool: str
+    active: str
+    region: str
+    access: Access
+    subnet_ids: Mapping[str, Sequence[str]]
+    """Of each listed version."""
+    initial: int = 0
+    """So many nodes if no version serves yet."""
+    join: KubeadmJoin | EksJoin | None = None
+    canaries: Mapping[str, int] = field(default_factory=dict)
+    """Their sizes by version."""
+    drain: DrainSettings = field(default_factory=DrainSettings)
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    """The groups of adopted versions."""
+    planned: Successor | None = None
+    """What nodes of the active version will be like, save for their zones."""
+    instance_types: Mapping[str, str] = field(default_factory=dict)
+    """What new nodes run on, by version."""
+    principals: Mapping[str, str] = field(default_factory=dict)
+    """Whom new nodes run as, by version; see node_access."""
+    only_looks: bool = False
+    """This run changes nothing, so rights that only a drain needs may lack."""
+
+
+def survey(args: SurveyArgs) -> Survey:
+    """Look, and raise one clear error for what would stop the pool."""
+    session = Session(args.region, args.access.profile, args.access.role_arn)
     account = session.account()
-    client = Client.connect(access)
-    settings = drain or DrainSettings()
-    lacking = [_rights(client, only_looks=only_looks)]
-    record = PoolRecord(client, pool).load()
-    zones, free = subnets.describe(session, sorted({one for listed in subnet_ids.values() for one in listed}))
+    client = Client.connect(args.access)
+    lacking = _rights(client, only_looks=args.only_looks)
+    record = PoolRecord(client, args.pool).load()
+    zones, free = subnets.describe(session, sorted({one for listed in args.subnet_ids.values() for one in listed}))
     known = sorted(set(zones.values()))
-    existing = {version: _groups(session, cluster, pool, version, known) for version in subnet_ids}
-    existing |= {version: _adopted(session, pool, name) for version, name in (adopted or {}).items()}
-    _require_adopted_listed(record, cluster, existing)
-    serving = _serving(session, cluster, record, known)
+    existing = _existing(session, args, known)
+    _require_adopted_listed(record, args.cluster, existing)
+    serving = _serving(session, args.cluster, record, known)
     live_size = sum(view.desired for view in serving) if serving else None
-    going = _going(active, record, existing, serving)
-    asked = _asked(session, going, settings)
-    lacking.append(str(asked))
-    if str(asked) and not only_looks:
-        raise AccessDeniedError(str(asked))
-    token = join_token.check(session, client, join) if isinstance(join, KubeadmJoin) else None
-    added = {} if existing[active] else {active: live_size if live_size is not None else initial}
-    added |= {
-        canary_name(version): count
-        for version, count in (canaries or {}).items()
-        if not _groups(session, cluster, pool, canary_name(version), known)
-    }
-    for called, count in added.items():
-        offered = subnet_ids[called.removesuffix(CANARY_SUFFIX)]
-        _require_addresses(pool, called, count, {subnet: free[subnet] for subnet in offered})
-    successor = None
-    if planned and not existing[active]:  # nodes that are there already are judged as they are
-        successor = replace(planned, zones=tuple(sorted({zones[subnet] for subnet in subnet_ids[active]})))
-    if token and token.stops and added:
-        raise JoinTokenError(f"pool {pool}: {token.message}. Nothing was changed")
-    short, unknown = _quota(session, added, instance_types or {})
-    late = expiry.warnings(session, access, settings.total_timeout, datetime.now(UTC)) if going else []
-    arriving = {one: who for one, who in (principals or {}).items() if one in added or canary_name(one) in added}
-    strangers = (
-        node_access.warnings(session, client, access.cluster_name or cluster, arriving, account)
-        if isinstance(join, EksJoin)
-        else []
-    )
-    warnings = (*lacking, token.message if token else "", short, *late, *strangers)
+    going = _going(args.active, record, existing, serving)
+    asked = _asked(session, going, args)
+    added = {} if existing[args.active] else {args.active: args.initial if live_size is None else live_size}
+    added |= _new_canaries(session, args, known)
+    _require_addresses(args, added, free)
+    token = _token(session, client, args, added)
+    short, unknown = _quota(session, added, args.instance_types)
+    late = expiry.warnings(session, args.access, args.drain.total_timeout, datetime.now(UTC)) if going else []
+    strangers = _strangers(session, client, args, added, account)
+    successor = None if existing[args.active] else _successor(args, zones)
     held = aws_preflight.of_groups(session, going)
     return Survey(
         account=account,
@@ -133,14 +118,19 @@ def survey(
         live_size=live_size,
         subnet_zones=zones,
         free_addresses=free,
-        warnings=tuple(f"pool {pool}: {told}" for told in warnings if told),
-        notes=tuple(f"pool {pool}: {told}" for told in (asked.unchecked, unknown) if told),
+        warnings=_of_pool(args.pool, lacking, str(asked), token, short, *late, *strangers),
+        notes=_of_pool(args.pool, asked.unchecked, unknown),
         existing={version: views for version, views in existing.items() if views},
         pending=record.pending,
         replica=record.replica,
-        creates=active in added,
-        findings=tuple(preflight.of_other_versions(client, pool, active, settings, successor, others=held)),
+        creates=args.active in added,
+        findings=tuple(preflight.of_other_versions(client, args.pool, args.active, args.drain, successor, others=held)),
     )
+
+
+def _of_pool(pool: str, *told: str) -> tuple[str, ...]:
+    """What there is to tell, with the pool's name."""
+    return tuple(f"pool {pool}: {text}" for text in told if text)
 
 
 def _rights(client: Client, *, only_looks: bool) -> str:
@@ -159,6 +149,21 @@ def _candidates(cluster: str, pool: str, version: str, zones: Sequence[str]) -> 
 def _groups(session: Session, cluster: str, pool: str, version: str, zones: Sequence[str]) -> tuple[GroupView, ...]:
     found = groups.describe(session, _candidates(cluster, pool, version, zones))
     return tuple(found[name] for name in sorted(found))
+
+
+def _existing(session: Session, args: SurveyArgs, zones: Sequence[str]) -> dict[str, tuple[GroupView, ...]]:
+    """The full groups of each listed version."""
+    made = {version: _groups(session, args.cluster, args.pool, version, zones) for version in args.subnet_ids}
+    return made | {version: _adopted(session, args.pool, name) for version, name in args.adopted.items()}
+
+
+def _new_canaries(session: Session, args: SurveyArgs, zones: Sequence[str]) -> dict[str, int]:
+    """The sizes of canaries that are not there yet, by the names of their groups' versions."""
+    return {
+        canary_name(version): count
+        for version, count in args.canaries.items()
+        if not _groups(session, args.cluster, args.pool, canary_name(version), zones)
+    }
 
 
 def _adopted(session: Session, pool: str, name: str) -> tuple[GroupView, ...]:
@@ -202,11 +207,40 @@ def _going(
     return list({view.name: view for view in left}.values())
 
 
-def _asked(session: Session, going: Sequence[GroupView], settings: DrainSettings) -> aws_rights.Answer:
+def _asked(session: Session, going: Sequence[GroupView], args: SurveyArgs) -> aws_rights.Answer:
+    """What these credentials lack in AWS for the drain of the groups that go."""
     if not going:
         return aws_rights.Answer("")
-    balancers = settings.load_balancers == "deregister"
-    return aws_rights.ask(session, [view.arn for view in going], balancers=balancers)
+    balancers = args.drain.load_balancers == "deregister"
+    asked = aws_rights.ask(session, [view.arn for view in going], balancers=balancers)
+    if str(asked) and not args.only_looks:
+        raise AccessDeniedError(str(asked))
+    return asked
+
+
+def _token(session: Session, client: Client, args: SurveyArgs, added: Mapping[str, int]) -> str:
+    """What is wrong with the token that new nodes join with, if they need one."""
+    token = join_token.check(session, client, args.join) if isinstance(args.join, KubeadmJoin) else None
+    if token and token.stops and added:
+        raise JoinTokenError(f"pool {args.pool}: {token.message}. Nothing was changed")
+    return token.message if token else ""
+
+
+def _strangers(
+    session: Session, client: Client, args: SurveyArgs, added: Mapping[str, int], account: str
+) -> Sequence[str]:
+    """Which new nodes an EKS cluster would not let in."""
+    if not isinstance(args.join, EksJoin):
+        return ()
+    arriving = {one: who for one, who in args.principals.items() if one in added or canary_name(one) in added}
+    return node_access.warnings(session, client, args.access.cluster_name or args.cluster, arriving, account)
+
+
+def _successor(args: SurveyArgs, zones: Mapping[str, str]) -> Successor | None:
+    """What the active version's nodes will be like; those that are there already are judged as they are."""
+    if args.planned is None:
+        return None
+    return replace(args.planned, zones=tuple(sorted({zones[subnet] for subnet in args.subnet_ids[args.active]})))
 
 
 def _quota(session: Session, added: Mapping[str, int], kinds: Mapping[str, str]) -> tuple[str, str]:
@@ -223,11 +257,13 @@ def _quota(session: Session, added: Mapping[str, int], kinds: Mapping[str, str])
         return "", f"the quota of vCPUs was not looked at: {error}"
 
 
-def _require_addresses(pool: str, version: str, nodes: int, free: Mapping[str, int]) -> None:
-    total = sum(free.values())
-    if free and total < nodes:
-        named = ", ".join(f"{subnet} {count}" for subnet, count in sorted(free.items()))
-        raise ConfigError(
-            f"subnetIds of pool {pool}: {total} free addresses ({named}), but version {version} adds {nodes} nodes "
-            "while the old ones still run; free addresses or add a subnet. Nothing was changed"
-        )
+def _require_addresses(args: SurveyArgs, added: Mapping[str, int], free: Mapping[str, int]) -> None:
+    for called, nodes in added.items():
+        offered = {subnet: free[subnet] for subnet in args.subnet_ids[called.removesuffix(CANARY_SUFFIX)]}
+        if offered and sum(offered.values()) < nodes:
+            named = ", ".join(f"{subnet} {count}" for subnet, count in sorted(offered.items()))
+            raise ConfigError(
+                f"subnetIds of pool {args.pool}: {sum(offered.values())} free addresses ({named}), but version "
+                f"{called} adds {nodes} nodes while the old ones still run; free addresses or add a subnet. Nothing "
+                "was changed"
+            )

@@ -15,7 +15,7 @@ from pulumi_nodepools import (
     blue_green,
 )
 from pulumi_nodepools.aws.groups import GroupView
-from pulumi_nodepools.survey import Survey
+from pulumi_nodepools.survey import Survey, SurveyArgs
 from tests.components.engine import ACCOUNT
 
 # Every run of a program collects garbage (see engine.py); the resource SDKs' 100 MiB need not be looked at each time.
@@ -72,7 +72,7 @@ def seen_group(version: str) -> GroupView:
 
 
 @pytest.fixture
-def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[SurveyArgs]]:
     """Replaces the look at cluster and account; returns the list of its calls."""
 
     def fake(
@@ -82,10 +82,10 @@ def surveyed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
         error: Exception | None = None,
         existing: Sequence[str] = (),
         **more: Any,
-    ) -> list[dict[str, Any]]:
-        calls: list[dict[str, Any]] = []
+    ) -> list[SurveyArgs]:
+        calls: list[SurveyArgs] = []
 
-        def survey(**asked: Any) -> Survey:
+        def survey(asked: SurveyArgs) -> Survey:
             calls.append(asked)
             if error:
                 raise error

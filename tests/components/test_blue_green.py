@@ -12,6 +12,7 @@ from pulumi_nodepools import BlueGreenNodePool, EksJoin, NodePoolsError, UserPar
 from pulumi_nodepools.blue_green import size_for
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.survey import SurveyArgs
 from pulumi_nodepools.version_spec import planned
 from tests.components.conftest import SUBNETS, make_cluster, make_nodes, make_pool
 from tests.components.engine import Recording, resolved, run
@@ -157,23 +158,21 @@ def test_the_survey_is_asked_for_the_active_version(surveyed) -> None:
     asked = surveyed()
     build()
     assert asked == [
-        {
-            "cluster": "prod",
-            "pool": "worker",
-            "active": "7.7.1908",
-            "region": "us-west-2",
-            "access": make_cluster().access,
-            "join": make_cluster().join,
-            "subnet_ids": {"7.7.1908": list(SUBNETS)},
-            "initial": 14,
-            "canaries": {},
-            "drain": DrainSettings(),
-            "adopted": {},
-            "planned": planned(make_pool()),
-            "instance_types": {"7.7.1908": "m5.2xlarge"},
-            "principals": {"7.7.1908": "role/prod-worker-7.7.1908-us-west-2"},
-            "only_looks": False,
-        }
+        SurveyArgs(
+            cluster="prod",
+            pool="worker",
+            active="7.7.1908",
+            region="us-west-2",
+            access=make_cluster().access,
+            join=make_cluster().join,
+            subnet_ids={"7.7.1908": list(SUBNETS)},
+            initial=14,
+            drain=DrainSettings(),
+            planned=planned(make_pool()),
+            instance_types={"7.7.1908": "m5.2xlarge"},
+            principals={"7.7.1908": "role/prod-worker-7.7.1908-us-west-2"},
+            only_looks=False,
+        )
     ]
 
 

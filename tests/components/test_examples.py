@@ -35,7 +35,7 @@ def test_every_example_is_complete_listed_shown_and_tested() -> None:
 def test_existing_eks_takes_everything_from_the_cluster_that_is_found(surveyed) -> None:
     asked = surveyed()
     made = recorded("existing_eks")
-    assert asked[0]["subnet_ids"] == {"v1": ["subnet-0aaaaaaaaaaaaaaa1"]}
+    assert asked[0].subnet_ids == {"v1": ["subnet-0aaaaaaaaaaaaaaa1"]}
     assert made["worker-v1-drain"].inputs["access"] == {"kind": "eks", "clusterName": "prod", "region": "us-west-2"}
     group = made["worker-v1-group"]
     assert "worker-v1-role-entry" in group.dependencies, "nodes are admitted before they start"
@@ -74,7 +74,7 @@ def test_stack_reference_takes_the_cluster_from_the_other_stack(surveyed) -> Non
 def test_several_pools_makes_each_pool_of_the_yaml_after_looking_at_all(surveyed) -> None:
     asked = surveyed()
     made = recorded("several_pools")
-    assert [one["pool"] for one in asked] == ["worker", "build"]
+    assert [one.pool for one in asked] == ["worker", "build"]
     assert {one.name for one in made.of(":BlueGreenNodePool")} == {"worker", "build"}
     assert made["build-v1-drain"].inputs["drain"]["jobs"] == "wait"
 
@@ -87,7 +87,7 @@ def test_spot_asks_for_spot_instances(surveyed) -> None:
 def test_adoption_registers_no_group(surveyed) -> None:
     asked = surveyed(existing=["legacy"])
     made = recorded("adoption")
-    assert asked[0]["adopted"] == {"legacy": "legacy-workers"}
+    assert asked[0].adopted == {"legacy": "legacy-workers"}
     assert not made.of(":Group")
     assert made["worker-gate"].inputs["adopted"]
 
@@ -127,7 +127,7 @@ def fleet() -> Any:
 def test_fleet_calls_pool_and_cluster_after_the_stack(surveyed) -> None:
     asked = surveyed()
     recorded("fleet", version="7.7.1908", imageId="ami-0bbbbbbbbbbb77190")
-    assert (asked[0]["cluster"], asked[0]["pool"]) == ("prod", "prod-worker")
+    assert (asked[0].cluster, asked[0].pool) == ("prod", "prod-worker")
 
 
 @pytest.mark.parametrize(

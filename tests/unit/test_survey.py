@@ -38,7 +38,7 @@ def _survey(subnets, **changes):
         "region": "us-west-2",
         "subnet_ids": {"v2": subnets, "v1": subnets},
     }
-    return survey_module.survey(access=Access(kind="kubeconfig"), **{**wanted, **changes})
+    return survey_module.survey(survey_module.SurveyArgs(access=Access(kind="kubeconfig"), **{**wanted, **changes}))
 
 
 def test_a_new_pool_has_no_size_yet(cluster, make_group):  # noqa: F811
