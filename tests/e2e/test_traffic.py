@@ -15,12 +15,12 @@ from sandbox.controllers.balancers import BalancerController, Binding
 from sandbox.engine import Config
 from sandbox.story import apply
 from sandbox.traffic import Route
+from tests.e2e.balancers import healthy, target_group
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, Cloud, activate
 from tests.e2e.record import uninterrupted
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 POOL = "edge"
-SUBNET = "subnet-0aaaaaaaaaaaaaaa1"
 
 
 @pytest.fixture
@@ -37,59 +37,52 @@ def workloads(cloud: Cloud) -> Iterator[None]:
             cloud.client.delete(path)
 
 
-def target_group(cloud: Cloud, name: str, protocol: str, *, local: bool) -> str:
-    """As a load-balancer controller makes it, deregistered at once; checks take 40 s of AWS."""
-    elbv2 = cloud.aws("elbv2")
-    vpc = cloud.aws("ec2").describe_subnets(SubnetIds=[SUBNET])["Subnets"][0]["VpcId"]
-    made = elbv2.create_target_group(
-        Name=name,
-        Protocol=protocol,
-        Port=30080,
-        VpcId=vpc,
-        HealthCheckIntervalSeconds=20,
-        HealthyThresholdCount=2,
-        HealthCheckPort="31999" if local else "traffic-port",
-    )
-    arn = str(made["TargetGroups"][0]["TargetGroupArn"])
-    wait = {"Key": "deregistration_delay.timeout_seconds", "Value": "0"}
-    elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[wait])
-    return arn
-
-
 def behind(arn: str):
     """The edit that attaches the pool's groups, for three nodes; waits are those of the sandbox's clock."""
 
     def change(config: Config) -> None:
         pool = config["nodepools:pools"][POOL]
         pool.update(size={"min": 3, "max": 6, "initial": 3}, targetGroupArns=[arn])
-        pool["drain"].update(nlbSettle=f"{TAIL / CLOCK:g}s", batchSize=2, timeout="60s", totalTimeout="200s")
+        pool["drain"].update(
+            nlbSettle=f"{TAIL / CLOCK:g}s",
+            batchSize=2,
+            timeout="60s",
+            totalTimeout="200s",
+            singleReplicas="surge",
+        )
 
     return change
 
 
-def healthy(cloud: Cloud, routes: list[Route], number: int) -> bool:
-    told = [cloud.aws("elbv2").describe_target_health(TargetGroupArn=route.arn) for route in routes if route.arn]
-    states = [[each["TargetHealth"]["State"] for each in one["TargetHealthDescriptions"]] for one in told]
-    return all(each == ["healthy"] * number for each in states)
+def replicas(cloud: Cloud) -> dict[str, int]:
+    """What each workload of the test wants."""
+    kinds = ("deployments", "statefulsets")
+    items = [each for kind in kinds for each in cloud.client.get(f"/apis/apps/v1/namespaces/traffic/{kind}")["items"]]
+    return {each["metadata"]["name"]: each["spec"]["replicas"] for each in items}
 
 
 def test_a_roll_behind_load_balancers_with_volumes_loses_no_request(cloud: Cloud, make_project, workloads) -> None:
     web = Route("traffic/web", target_group(cloud, "web", "HTTP", local=False))
     ingress = Route("traffic/ingress", target_group(cloud, "ingress", "TCP", local=True), local=True)
-    routes = [web, ingress, Route("traffic/db")]
-    project = make_project(POOL)
+    routes = [web, ingress, Route("traffic/db"), Route("traffic/single")]
+    project = make_project(POOL, administrator=False)
     project.edit(behind(web.arn))
     bindings = [Binding(ingress, {names.POOL_LABEL: POOL})]
     balancers = BalancerController(cloud.client, cloud.aws("elbv2"), cloud.sandbox.aws_endpoint, bindings)
     with balancers, AttachmentController(cloud.client) as volumes:
         project.up("--skip-preview").expect()
         apply.wait_until_serving(cloud.client)
-        apply.wait(lambda: [] if healthy(cloud, routes, 3) else ["healthy targets"], 60)
+        apply.wait(
+            lambda: [] if all(len(healthy(cloud, route.arn)) == 3 for route in (web, ingress)) else ["healthy targets"],
+            60,
+        )
+        wanted = replicas(cloud)
         with uninterrupted(cloud, POOL, "traffic", routes):
             project.edit(activate(POOL, NEW, NEW_SPEC))
             project.up("--skip-preview").expect()
         assert set(cloud.groups(POOL)) == {NEW}
         assert not cloud.nodes(POOL, OLD)
+        assert replicas(cloud) == wanted
         assert not volumes.abandoned, "no instance ended with a volume"
         new = {node["metadata"]["name"] for node in cloud.nodes(POOL, NEW)}
         attached = cloud.client.get(ATTACHMENTS)["items"]
