@@ -120,6 +120,11 @@ class DrainConfig(Model):
     jobs: Literal["evict", "wait"] = Field(
         default="evict", description="evict running pods of Jobs, or let them complete"
     )
+    pool_order: Annotated[Count, Field(ge=-1000, le=1000)] = Field(
+        default=0,
+        description="one drain at a time runs in a cluster: of those of one run that wait, pools with a lower number "
+        "go first. Above 0 a pool leaves the others 15 s to come",
+    )
     force: ForceConfig = Field(
         default=ForceConfig(), description="when onTimeout force may delete a pod under a budget"
     )

@@ -51,6 +51,7 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*POOL, "drain", "timeout"), "soon", "pools.worker.drain.timeout: 'soon' is not a duration"),
     ((*POOL, "drain", "timeout"), "0s", 'pools.worker.drain.timeout: "0s" leaves no time; write it like 30m'),
     ((*POOL, "drain", "batchSize"), "110%", "pools.worker.drain.batchSize: '110%' is neither a count of at least 1"),
+    ((*POOL, "drain", "poolOrder"), 1001, "pools.worker.drain.poolOrder: 1001 is"),
     ((*POOL, "drain", "batchSize"), 0.1, "pools.worker.drain.batchSize: 0.1 is not a batch size"),
     (
         (*POOL, "drain", "batchGate"),

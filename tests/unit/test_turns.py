@@ -20,8 +20,8 @@ def cluster():
     return MemoryCluster()
 
 
-def taking(cluster, who, *, stop=None, limit=60.0, waits=lambda other: None):
-    return turn(cluster, who, stop=stop or threading.Event(), limit=limit, waits=waits, timing=QUICK)
+def taking(cluster, who, *, stop=None, limit=60.0, waits=lambda other: None, **order):
+    return turn(cluster, who, stop=stop or threading.Event(), limit=limit, waits=waits, timing=QUICK, **order)
 
 
 def test_drains_of_one_process_follow_each_other_in_the_order_in_which_they_came(cluster):
@@ -48,6 +48,47 @@ def test_drains_of_one_process_follow_each_other_in_the_order_in_which_they_came
     assert story == ["b 1 begins", "b 1 ends", "c 1 begins", "c 1 ends"]
     assert named == {"b 1": "a 1", "c 1": "a 1"}
     assert cluster.get(PATH)["spec"]["holderIdentity"] == ""
+
+
+def line_up(cluster, orders, courtesy=0.0):
+    """Drains that wait in this process, in the order in which they came; returns how they began."""
+    story, threads = [], []
+
+    def drain(who, order, queued):
+        with taking(cluster, who, order=order, courtesy=courtesy, waits=lambda _other: queued.set()):
+            story.append(who)
+
+    with taking(cluster, "at work"):
+        for who, order in orders.items():
+            queued = threading.Event()
+            threads.append(threading.Thread(target=drain, args=(who, order, queued)))
+            threads[-1].start()
+            assert queued.wait(30)
+    for thread in threads:
+        thread.join(30)
+    return story
+
+
+def test_pools_with_a_lower_order_go_first_and_equals_as_they_came(cluster):
+    orders = {"late": 5, "second": 0, "first": -1, "third": 0}
+    assert line_up(cluster, orders) == ["first", "second", "third", "late"]
+
+
+def test_a_pool_with_an_order_leaves_the_others_time_to_come_and_then_goes(cluster):
+    polite, stop = threading.Event(), threading.Event()
+
+    def wait_politely():
+        with pytest.raises(HeldError, match="waited for the drain of pools with a lower order, should they come"):
+            taking(cluster, "last", order=1, courtesy=60.0, stop=stop, waits=lambda _other: polite.set()).__enter__()
+
+    thread = threading.Thread(target=wait_politely)
+    thread.start()
+    assert polite.wait(30)
+    with taking(cluster, "usual", limit=0.0):
+        stop.set()
+    thread.join(30)
+    with taking(cluster, "last", order=1, courtesy=0.1):
+        pass
 
 
 class Foreign:

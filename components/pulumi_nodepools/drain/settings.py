@@ -24,6 +24,7 @@ _PROPS = {
     "emptyDir": "empty_dir",
     "barePods": "bare_pods",
     "jobs": "jobs",
+    "poolOrder": "pool_order",
 }
 _LATER = {
     "detachTimeout": 600,
@@ -31,6 +32,7 @@ _LATER = {
     "deregistrationTimeout": 300,
     "nlbSettle": 120,
     "singleReplicas": "evict",
+    "poolOrder": 0,
 }
 """Settings that the first release did not have, with their defaults."""
 _CHOICES = {
@@ -50,6 +52,7 @@ _SECONDS = {
     "deregistration_timeout": 1.0,
     "nlb_settle": 0.0,
 }
+_MOST_ORDER = 1000
 _FORCE = {"podAge": "pod_age", "siblingsReady": "siblings_ready", "interval": "interval"}
 _BATCH_GATE = {
     "consecutive": "consecutive",
@@ -161,6 +164,8 @@ class DrainSettings:
     bare_pods: Literal["block", "allow"] = "block"
     jobs: Literal["evict", "wait"] = "evict"
     """Whether running pods of Jobs are evicted or left to complete."""
+    pool_order: int = 0
+    """Among the drains of one run that wait for the cluster, those with a lower one go first."""
     force: ForceRule = ForceRule()
     batch_gate: BatchGate = BatchGate()
     acknowledge: tuple[str, ...] = ()
@@ -175,6 +180,9 @@ class DrainSettings:
                 raise ConfigError(f"drain.{names[key]}: {getattr(self, key)!r} is not one of {', '.join(choices)}")
         for key, least in _SECONDS.items():
             _check_seconds(names[key], getattr(self, key), least)
+        order = self.pool_order
+        if isinstance(order, bool) or not isinstance(order, int) or not -_MOST_ORDER <= order <= _MOST_ORDER:
+            raise ConfigError(f"drain.poolOrder: {order!r} is not a whole number from {-_MOST_ORDER} to {_MOST_ORDER}")
         if self.force != ForceRule() and self.on_timeout != "force":
             raise ConfigError(f"drain.force: it says when to force, but drain.onTimeout is {self.on_timeout!r}")
         for entry in self.acknowledge:

@@ -98,7 +98,12 @@ class Drain:
         guards.refuse_serving(props.pool, props.version, self.record.load().serving)
         self._require_rights()
         with turn(
-            self.place.client, props.title, stop=self.stop, limit=self.settings.total_timeout, waits=self._waits
+            self.place.client,
+            props.title,
+            stop=self.stop,
+            limit=self.settings.total_timeout,
+            waits=self._waits,
+            order=self.settings.pool_order,
         ) as self.turn:
             self._settle()  # anew: it may have waited for hours
             while set(self.members.nodes) - self.drained:

@@ -1,7 +1,11 @@
 """What owners of pods ask of a drain by annotations: an order, and to be left alone for a while."""
 
+import pytest
+
 from pulumi_nodepools.drain.classify import DO_NOT_DISRUPT
 from pulumi_nodepools.drain.events import Gone
+from pulumi_nodepools.drain.settings import DrainSettings
+from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import ORDER_ANNOTATION
 from tests.unit.drain.drain_case import WALL, Case, make_pod, old_node
 
@@ -43,3 +47,11 @@ def test_one_that_does_not_end_in_time_is_refused_before_anything_is_touched():
     case.begin()
     assert case.state.finish.outcome == "blocked"
     assert "no node was touched" in case.state.finish.message
+
+
+def test_the_order_of_a_pool_is_in_the_state_only_where_it_is_set():
+    assert "poolOrder" not in DrainSettings().to_props()
+    assert DrainSettings.from_props(DrainSettings(pool_order=-3).to_props()).pool_order == -3
+    for wrong in (1001, 0.5, True):
+        with pytest.raises(ConfigError, match=r"drain\.poolOrder: .* is not a whole number from -1000 to 1000"):
+            DrainSettings(pool_order=wrong)
