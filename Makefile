@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 POLICY_STAMP := $(POLICY_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types imports unit sandbox-test apiserver-test e2e bench chaos test-tools boot-tools boot-test lock policy-docs docs docs-reference binaries \
+.PHONY: help setup demo test check lint audit types imports unit sandbox-test apiserver-test e2e bench chaos test-tools boot-tools boot-test lock policy-docs docs docs-reference binaries \
 	sandbox-up sandbox-down sandbox-status clean
 
 help: ## List the targets
@@ -37,6 +37,15 @@ demo: setup binaries ## The whole story on the sandbox; out/demo/report.json and
 lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/zizmor --quiet --offline --strict-collection .github
+	go -C tests/actionlint tool actionlint $(CURDIR)/.github/workflows/*.yml
+
+audit: $(STAMP) ## Ask for known weaknesses of every locked package; over the network, so no part of `check`
+	@for lock in requirements.lock policies/requirements.lock; do \
+		echo "$$lock: the advisories of its packages are asked for over the network"; \
+		$(VENV)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || { \
+			echo "Either a package named above has a known weakness, or the service that knows was not reached"; exit 1; }; \
+	done
 
 types: $(STAMP)
 	$(VENV)/bin/mypy
