@@ -33,6 +33,7 @@ TIMES = {"gate": 60.0, "cutover": 2 * _DRAIN, "drain": 2 * _DRAIN}
 """Deadlines in seconds. A cutover drains too, if a version stands by; a drain may wait as long for its turn."""
 _NODE_TIMEOUT = 40.0
 _RIG = "chaos"
+_ROLE = "arn:aws:iam::123456789012:role/nodepools-drain"
 _ANYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _NODES = "/api/v1/nodes"
 _WORKLOADS: dict[str, tuple[int, dict[str, Any] | None]] = {
@@ -52,7 +53,8 @@ class Stage:
         self.aws_log = AwsLog(sandbox.root / "aws")
         self.aws_log.name(_RIG, _ANYTHING)
         self.autoscaling, self.ec2 = (_client(sandbox, name) for name in ("autoscaling", "ec2"))
-        self.account = str(_client(sandbox, "sts").get_caller_identity()["Account"])
+        self.identity = _client(sandbox, "sts").get_caller_identity()
+        """Whom AWS takes every caller for, save for what it lets each of them do."""
 
     def fill_zones(self, zones: list[str]) -> None:
         """From now on no instance can be started in these."""
@@ -85,7 +87,7 @@ class Pool:
         self.namespace = stage.cluster.namespace()
         self.group_names = {version: names.group_name(CLUSTER, name, version) for version in (OLD, NEW)}
         self.deaths: list[Death] = []
-        stage.aws_log.name(name, json.loads((REPOSITORY / "docs" / "iam" / "drain.json").read_text()))
+        stage.aws_log.name(name, _rights_of_a_drain(stage.identity["Arn"]))
 
     def begin(self) -> None:
         """Return when the old version runs the workloads; the new one is just starting."""
@@ -194,7 +196,7 @@ class Pool:
         settings = {"batchSize": "50%", "timeout": _NODE_TIMEOUT, "totalTimeout": _DRAIN, "batchSoak": 0.0}
         settings["nlbSettle"] = 0.0
         uid = self.stage.cluster.client.cluster_uid
-        place = {"schemaVersion": 1, "cluster": CLUSTER, "clusterUid": uid, "account": self.stage.account}
+        place = {"schemaVersion": 1, "cluster": CLUSTER, "clusterUid": uid, "account": self.stage.identity["Account"]}
         place |= {"region": REGION, "access": {"kind": "kubeconfig"}, "pool": self.name, "drain": settings}
         serving = place | {"active": active, "groups": self._refs(active)}
         others = [{"version": other, "state": "standby", "groups": self._refs(other)}] if stands_by else []
@@ -300,6 +302,13 @@ def running_stage(folder: Path | None = None) -> Iterator[Stage]:
     root = folder or Path(os.environ.get(ROOT_VARIABLE) or REPOSITORY / ".sandbox") / "chaos"
     with Sandbox(root=root, python=Path(sys.executable), audit=True) as sandbox:
         yield Stage(sandbox)
+
+
+def _rights_of_a_drain(caller: str) -> dict[str, Any]:
+    """The documented ones, with the caller in the place of the role that they name."""
+    text = (REPOSITORY / "docs" / "iam" / "drain.json").read_text()
+    rights: dict[str, Any] = json.loads(text.replace(_ROLE, caller))
+    return rights
 
 
 def _client(sandbox: Sandbox, service: str) -> Any:
