@@ -13,6 +13,7 @@ from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.record import PoolRecord, Record, all_records
+from pulumi_nodepools.drain.note import read
 from pulumi_nodepools.errors import NodePoolsError
 from pulumi_nodepools.hooks.evidence import instance_of, is_ready
 from pulumi_nodepools.hooks.members import Membership
@@ -67,7 +68,11 @@ def table(status: Mapping[str, Any]) -> str:
 def _work(pool: Mapping[str, Any]) -> str:
     """What is done to a pool, by whom, and what somebody has asked for; empty if nothing ever was."""
     phase = "" if pool["phase"] == "serving" else pool["phase"]
-    said = (phase, pool["holder"] and f"held by {pool['holder']}", pool["request"])
+    note = read(pool["drain"] or {})
+    how_far = (
+        f"{note.nodes_done}/{note.nodes_total} nodes, {note.pods_left} pods left" if note and pool["holder"] else ""
+    )
+    said = (phase, how_far, pool["holder"] and f"held by {pool['holder']}", pool["request"])
     return f"{pool['pool']}: {'; '.join(filter(None, said))}" if any(said) else ""
 
 
@@ -118,13 +123,16 @@ def _pool(client: Client, record: Record, nodes: Mapping[str, list[Any] | None])
     # A group that is only kept from shrinking has nothing suspended: it is not frozen.
     frozen = {was.version for was in record.frozen.values() if was.suspended}
     serving = {record.serving} if record.serving else set()
-    holder = PoolRecord(client, record.pool).holder()
+    holder, renewed = PoolRecord(client, record.pool).held()
+    note = read(record.progress)
     return {
         "pool": record.pool,
         "serving": record.serving,
         "phase": record.phase,
         "holder": holder,
+        "renewed": renewed,
         "request": str(record.request) if record.request and record.request.holder in ("", holder) else "",
+        "drain": note.to_json() if note else None,
         "versions": [
             {
                 "version": version,

@@ -1,4 +1,4 @@
-"""`nodepools drain` on a terminal of 80 columns: its picture, and what ^C says and leaves."""
+"""`nodepools drain` and `status --watch` on a terminal of 80 columns: their picture, and what ^C says and leaves."""
 
 import fcntl
 import os
@@ -62,18 +62,30 @@ class Terminal:
         os.write(self._ours, key)
 
 
-def test_ctrl_c_says_what_it_leaves_and_the_same_command_goes_on(cluster):
+@pytest.fixture
+def stuck(cluster, request):
+    """A pool whose old version cannot be drained until its budget is deleted: its name and the namespace."""
+    name = f"tty-{request.node.name.split('_')[1]}"
     for version in ("v1", "v2"):
-        labels = {"nodepools.dev/pool": "tty", "nodepools.dev/version": version}
-        cluster.nodes(f"tty-{version}", 2, **labels)
+        labels = {"nodepools.dev/pool": name, "nodepools.dev/version": version}
+        cluster.nodes(f"{name}-{version}", 2, **labels)
         if version == "v1":
             space = cluster.namespace()
-            cluster.deployment(space, "web", 4, **on("tty-v1", "tty-v2"))
+            cluster.deployment(space, "web", 4, **on(f"{name}-v1", f"{name}-v2"))
             cluster.wait_ready(space, 4)
-    PoolRecord(cluster.client, "tty").update(lambda now: replace(now, serving="v2"))
+    PoolRecord(cluster.client, name).update(lambda now: replace(now, serving="v2"))
     cluster.budget(space, "web", minAvailable=4)
     cluster.wait(lambda: cluster.allowed(space, "web") == 0)
-    command = ("drain", "--pool", "tty", "--version", "v1", "--batch-size", "100%")
+    return name, space
+
+
+def _free(cluster, space):
+    cluster.client.delete(f"/apis/policy/v1/namespaces/{space}/poddisruptionbudgets/web")
+
+
+def test_ctrl_c_says_what_it_leaves_and_the_same_command_goes_on(cluster, stuck):
+    name, space = stuck
+    command = ("drain", "--pool", name, "--version", "v1", "--batch-size", "100%")
 
     with Terminal(cluster, *command) as terminal:
         terminal.until("0/2 nodes")
@@ -85,11 +97,37 @@ def test_ctrl_c_says_what_it_leaves_and_the_same_command_goes_on(cluster):
         assert terminal.process.wait(60) == 2
     assert "Traceback" not in terminal.text
     assert len(cluster.ready(space)) == 4
-    left = cluster.client.get(NODES, labelSelector="nodepools.dev/pool=tty,nodepools.dev/version=v1")["items"]
+    left = cluster.client.get(NODES, labelSelector=f"nodepools.dev/pool={name},nodepools.dev/version=v1")["items"]
     assert all(node["spec"].get("unschedulable") for node in left), "it said that they stay cordoned"
-    assert PoolRecord(cluster.client, "tty").holder() == ""
+    assert PoolRecord(cluster.client, name).holder() == ""
 
-    cluster.client.delete(f"/apis/policy/v1/namespaces/{space}/poddisruptionbudgets/web")
+    _free(cluster, space)
     again = cli_case.run(cluster, *command)
     assert again.returncode == 0, again.stderr
     assert "\x1b" not in again.stderr, "plain lines where nobody looks"
+
+
+def test_a_drain_of_another_process_is_watched_from_its_first_block_over_its_death_to_its_end(cluster, stuck):
+    name, space = stuck
+    drain = ("drain", "--pool", name, "--version", "v1", "--batch-size", "100%")
+    title = f"drain of {name}/v1"
+    with Terminal(cluster, "status", "--watch") as watch:
+        watch.until(f"{name}-v1-0")
+        assert title not in watch.text, "nothing is drained yet"
+        with cli_case.Running(cluster, *drain) as killed:
+            watch.until(title)
+            watch.until("pdb-impossible")
+            watch.until("of at least 2 (0 old, 2 new or staying)")
+            assert "draining" in watch.text
+            assert cli_case.run(cluster, "pause", "--pool", name).returncode == 0
+            watch.until(f"{title}  paused")
+            assert cli_case.run(cluster, "resume", "--pool", name).returncode == 0
+            assert killed.text
+        watch.until("its run died")
+        _free(cluster, space)
+        assert cli_case.run(cluster, *drain).returncode == 0
+        watch.until(f"{title}  drained")
+        watch.until("2/2 nodes")
+        watch.press(b"\x03")
+        assert watch.process.wait(60) == 0
+    assert "Traceback" not in watch.text

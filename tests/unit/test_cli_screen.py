@@ -1,13 +1,13 @@
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
-from pulumi_nodepools.cli import watching
 from pulumi_nodepools.cli.screen import Screen, picture
 from pulumi_nodepools.drain.model import Diagnosis, NodeProgress, Point, Progress
-from pulumi_nodepools.errors import ClusterUnreachableError
 
+WALL = 1_000_000.0
 NODES = (NodeProgress("n1", "done", 0), NodeProgress("n2", "active", 3), NodeProgress("n3", "waiting", 7))
 
 
@@ -17,7 +17,7 @@ def progress(nodes=NODES, blocked=()):
 
 def text(title, shown, *, width=100, height=40):
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
-    console.print(picture(title, shown, console))
+    console.print(picture(title, shown, console, WALL))
     return console.file.getvalue()
 
 
@@ -25,20 +25,18 @@ def test_nodes_capacity_and_progress_are_shown():
     shown = text("drain of worker/1", progress())
     assert "drain of worker/1  batch  10 pods left" in shown
     assert "1/3 nodes" in shown
-    assert "ready nodes: 0 old, 14 new or staying, 14 in all" in shown
+    assert "ready nodes: 14 (0 old, 14 new or staying)" in shown
     lines = [line.split() for line in shown.splitlines()]
-    assert ["n2", "evicting", "3"] in lines
-    assert (
-        lines.index(["n2", "evicting", "3"]) < lines.index(["n3", "waiting", "7"]) < lines.index(["n1", "empty", "-"])
-    )
+    assert lines.index(["n2", "draining", "3"]) < lines.index(["n3", "ready", "7"]) < lines.index(["n1", "empty", "-"])
+    assert "ready nodes: 14 of at least 15 (" in text("t", replace(progress(), floor=15))
 
 
 def test_more_nodes_than_lines_are_counted():
-    nodes = tuple(NodeProgress(f"n{index:03}", "waiting", 1) for index in range(100))
+    nodes = tuple(NodeProgress(f"n{index:03}", "waiting", 1, cordoned=index > 9) for index in range(100))
     shown = text("t", progress(nodes), height=15)
     assert "n008" in shown
     assert "n009" not in shown
-    assert "and 91 waiting" in shown
+    assert "and 1 ready, 90 cordoned" in shown
     assert len(shown.splitlines()) == 14, "one line is the cursor's"
 
 
@@ -52,8 +50,8 @@ def test_long_names_and_messages_keep_the_picture_within_80_columns_and_the_term
     lines = drawn.splitlines()
     assert (max(map(len, lines)), len(lines)) == (80, 23), "one line is the cursor's"
     shown = [line.split()[1:] for line in lines if line.startswith("ip-172")]
-    assert shown == [["evicting", "12"]] * 9, "each node keeps to its line"
-    assert "and 41 evicting" in drawn
+    assert shown == [["draining", "12"]] * 9, "each node keeps to its line"
+    assert "and 41 draining" in drawn
     assert "and 2 more are blocked" in drawn
 
 
@@ -83,19 +81,32 @@ def test_what_was_shown_last_stays():
     assert "n1" in console.file.getvalue().splitlines()[-2]
 
 
-def test_watching_prints_only_changes_and_survives_a_silent_cluster(monkeypatch, capsys):
-    answers = iter(["a", "a", ClusterUnreachableError("no answer"), "b"])
+@pytest.mark.parametrize("width", [80, 120])
+def test_each_node_shows_its_version_zone_state_and_what_holds_it(width):
+    zone, name = "us-west-2a", "ip-172-31-128-{}.us-west-2.compute.internal"
+    nodes = (
+        NodeProgress(name.format(1), "active", 3, "7.6.1810", zone, cordoned=True),
+        NodeProgress(name.format(2), "waiting", 12, "7.6.1810", zone, cordoned=True),
+        NodeProgress(name.format(3), "gone", 0),
+        NodeProgress(name.format(4), "stays", 0, "7.7.1908", zone),
+        NodeProgress(name.format(5), "stays", 0, "7.7.1908", zone, ready=False),
+    )
+    held = Diagnosis("replacement-unschedulable", "pod a/b", name.format(1), "no room", "add", since=WALL - 250)
+    drawn = text("drain of worker/7.6.1810", progress(nodes, [held]), width=width)
+    lines = drawn.splitlines()
+    rows = [line for line in lines if line.startswith("ip-172")]
+    assert max(map(len, lines)) <= width
+    assert [" ".join(row.split()[1:]) for row in rows] == [
+        f"7.6.1810 (old) {zone} draining 3 " + ("replacement-unschedulable" if width > 80 else "replacement-unsche…"),
+        f"7.6.1810 (old) {zone} cordoned 12",
+        "gone -",
+        f"7.7.1908 (new) {zone} ready",
+        f"7.7.1908 (new) {zone} not ready",
+    ]
+    assert rows[0].startswith("ip-172-31-1")
+    assert f"pod a/b on {name.format(1)}, for 4 min 10 s: replacement-unsch" in " ".join(drawn.split())
 
-    def collect(_client):
-        answer = next(answers, None)
-        if answer is None:
-            raise KeyboardInterrupt
-        if isinstance(answer, Exception):
-            raise answer
-        return {"table": answer}
 
-    monkeypatch.setattr(watching, "collect", collect)
-    monkeypatch.setattr(watching, "table", lambda found: found["table"])
-    last = watching.follow(None, wait=lambda _seconds: None)
-    assert last == {"table": "b"}
-    assert capsys.readouterr().out == "a\n\na\n\nas it was before: no answer\n\nb\n"
+def test_a_paused_drain_is_called_so():
+    held = Diagnosis("paused", "drain of worker/1", "", "eve asked to pause", "resume it")
+    assert "drain of worker/1  paused  10 pods left" in text("drain of worker/1", progress(blocked=[held]))

@@ -7,6 +7,8 @@ import pytest
 from pulumi_nodepools import status
 from pulumi_nodepools.aws.groups import GroupView, Instance
 from pulumi_nodepools.cluster.record import Frozen, PoolRecord
+from pulumi_nodepools.drain.model import Progress
+from pulumi_nodepools.drain.note import note_of
 from pulumi_nodepools.errors import AccessDeniedError
 from tests.unit.memory_cluster import MemoryCluster
 
@@ -48,10 +50,14 @@ def test_what_is_done_to_a_pool_stands_below_in_a_terminal_s_width():
         "serving": True,
         "frozen": True,
     }
-    idle = {"pool": "build", "phase": "", "holder": "", "request": "", "versions": [version]}
+    idle = {"pool": "build", "phase": "", "holder": "", "request": "", "drain": None, "versions": [version]}
     busy = idle | {"pool": "worker", "phase": "drain 7.6.1810", "holder": "host/7", "request": "pause by eve"}
-    lines = status.table({"pools": [idle, busy]}).splitlines()
-    assert lines[3:] == ["worker: drain 7.6.1810; held by host/7; pause by eve"]
+    noted = note_of(Progress("batch", 6, 14, 25, [], ""), "worker/7.6.1810", "host/7", 0.0).to_json()
+    lines = status.table({"pools": [idle, busy, busy | {"pool": "other", "drain": noted}]}).splitlines()
+    assert lines[4:] == [
+        "worker: drain 7.6.1810; held by host/7; pause by eve",
+        "other: drain 7.6.1810; 6/14 nodes, 25 pods left; held by host/7; pause by eve",
+    ]
     assert max(map(len, lines)) <= 80
 
 

@@ -33,6 +33,8 @@ from pulumi_nodepools.hooks.batch_command import command_of
 from pulumi_nodepools.hooks.draining import status_line
 from pulumi_nodepools.selection import Chosen, Selection, select
 
+_UNBUDGETED = "Pods without a budget: paced (at most a quarter of a controller's at a time), or all at once."
+
 
 def drain(
     nodes: options.Nodes = None,
@@ -51,12 +53,14 @@ def drain(
     batch_soak: Annotated[str, typer.Option(help="Pause after each batch.")] = "0s",
     batch_command: options.BatchCommand = "",
     batch_command_timeout: options.BatchCommandTimeout = "5m",
-    unbudgeted: Annotated[options.Unbudgeted, typer.Option(help="Pods without a budget.")] = options.Unbudgeted.paced,
+    unbudgeted: Annotated[options.Unbudgeted, typer.Option(help=_UNBUDGETED)] = options.Unbudgeted.paced,
     single_replicas: options.Singles = options.SingleReplicas.evict,
     jobs: options.RunningJobs = options.Jobs.evict,
     delete_emptydir_data: options.LocalData = False,
     force: options.Bare = False,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be evicted and what would block.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be evicted and what would block.")
+    ] = False,
     output: options.Format = Output.text,
     context: options.Context = "",
 ) -> int:

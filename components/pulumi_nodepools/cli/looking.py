@@ -23,9 +23,12 @@ def status(
     output: Format = Output.text,
     context: Context = "",
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until ^C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every few seconds, until ^C.")] = False,
 ) -> int:
-    """Pools, their versions, ready nodes, which version serves, what is frozen and who holds the pool."""
+    """Pools, their versions, ready nodes, which version serves, what is frozen and who holds the pool.
+
+    With --watch also the drain that is under way, node by node, whoever runs it and wherever.
+    """
 
     def act() -> dict[str, Any]:
         if watch and output is Output.json:

@@ -15,6 +15,7 @@ from typing import Any
 from pulumi_nodepools.cluster import deployments, eviction, out_of_service, rights
 from pulumi_nodepools.cluster.announcer import Announcer
 from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.noting import Noter
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.requests import RequestWatcher
 from pulumi_nodepools.cluster.watch import RESOURCES, Failed, Ready, Watcher
@@ -46,7 +47,8 @@ from pulumi_nodepools.drain.events import (
     Tick,
 )
 from pulumi_nodepools.drain.machine import step
-from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, NodeProgress, NodeView, Progress, WorldView
+from pulumi_nodepools.drain.model import Diagnosis, DrainEvent, NodeView, Progress, WorldView
+from pulumi_nodepools.drain.progress import dated, progress_of
 from pulumi_nodepools.drain.report import DrainReport, explained, make_report
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.state import State
@@ -155,7 +157,13 @@ class _Run:
         watchers = [Watcher(client, resource, self._inbox.put) for resource in RESOURCES]
         self._requests = RequestWatcher(records, self._inbox.put)
         self._announcer = Announcer(client, state.world, state.nodes.owner)
-        self._threads: list[Watcher | RequestWatcher | Announcer] = [self._requests, *watchers, self._announcer]
+        self._noter = Noter(records, state.nodes.owner)
+        self._threads: list[Watcher | RequestWatcher | Announcer | Noter] = [
+            self._requests,
+            *watchers,
+            self._announcer,
+            self._noter,
+        ]
         self._unready = {resource.name for resource in RESOURCES}
         self._events: list[tuple[float, DrainEvent]] = []
         self._calls_before = client.api_calls
@@ -175,6 +183,7 @@ class _Run:
             raise _with_report(error, self._report(str(error))) from None
         finally:
             self._over.set()
+            self._noter.ended(self._state.finish.outcome if self._state.finish else "failed")
             for thread in self._threads:
                 thread.close()
             self._workers.close()
@@ -297,22 +306,16 @@ class _Run:
         state = self._state
         blocked = [] if state.finish else self._blocked(now)
         self._announcer.blocked(blocked)
-        done, total, left = state.nodes.over, len(state.nodes.tracks), state.nodes.pods_left
-        text = message or f"{state.phase}: {done} of {total} nodes drained, {left} pods left"
         self._next_progress = now + _PROGRESS
-        capacity = state.capacity.points[-1] if state.capacity.points else None
-        working = now - state.first_batch(now)
-        self._listen(Progress(state.phase, done, total, left, blocked, text, self._each_node, capacity, working))
-
-    def _each_node(self) -> tuple[NodeProgress, ...]:
-        return tuple(
-            NodeProgress(track.name, track.phase, len(track.left)) for track in self._state.nodes.tracks.values()
-        )
+        progress = progress_of(state, now, blocked, message)
+        self._noter.saw(progress)
+        self._listen(progress)
 
     def _blocked(self, now: float) -> list[Diagnosis]:
         """Diagnoses, made anew at most every second: in a large cluster they cost more than deciding does."""
         if now >= self._diagnose_at:
-            self._diagnoses = self._state.blocked(now, after=_PROGRESS)
+            found = self._state.blocked(now, after=_PROGRESS)
+            self._diagnoses = dated(found, self._diagnoses, now + self._state.wall_offset)
             self._diagnose_at = now + max(1.0, _DIAGNOSIS_SHARE * (time.monotonic() - now))
         return self._diagnoses
 

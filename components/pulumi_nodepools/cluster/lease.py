@@ -50,6 +50,21 @@ class Timing:
         return self.duration * 2 / 3
 
 
+class Pulse:
+    """Whether the holder of a Lease that others watch still lives, judged as a take-over judges it."""
+
+    def __init__(self, timing: Timing | None = None) -> None:
+        self._timing = timing or Timing()
+        self._seen = ("", "")
+        self._since = 0.0
+
+    def beats(self, holder: str, renewed: str, now: float) -> bool:
+        """False if nobody holds it, or one who has ended or not renewed it; `now` in seconds of a monotonic clock."""
+        if (holder, renewed) != self._seen:
+            self._seen, self._since = (holder, renewed), now
+        return bool(holder) and now - self._since <= self._timing.duration and not identity.known_dead(holder)
+
+
 class LeaseHolder:
     """The Lease while it is ours. `lost` says why when it no longer is."""
 

@@ -70,6 +70,8 @@ class Record:
     frozen: Mapping[str, Frozen] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
     request: Request | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    """The note of the drain that ran last (drain.note). Only for people: whatever stands there hinders no drain."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -87,6 +89,7 @@ class Record:
             "frozen": {name: {**vars(was), "suspended": list(was.suspended)} for name, was in self.frozen.items()},
             "evidence": dict(self.evidence),
             "request": vars(self.request) if self.request else None,
+            "progress": dict(self.progress),
         }
         return json.dumps(body, sort_keys=True, indent=1)
 
@@ -151,13 +154,18 @@ class PoolRecord:
 
     def holder(self) -> str:
         """Who is written in the Lease now, for display; empty if nobody is."""
+        return self.held()[0]
+
+    def held(self) -> tuple[str, str]:
+        """Who is written in the Lease, and when it was renewed last; both empty if nobody is."""
         try:
             spec = self._client.get(f"{lease.LEASES}/{self.name}")["spec"]
         except ApiError as error:
             if error.status == 404:
-                return ""
+                return "", ""
             raise
-        return spec.get("holderIdentity") or ""
+        holder = spec.get("holderIdentity") or ""
+        return holder, (spec.get("renewTime") or "") if holder else ""
 
     def _read(self) -> tuple[Any, Record]:
         try:

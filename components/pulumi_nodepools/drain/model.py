@@ -275,14 +275,17 @@ class Diagnosis:
     numbers: Mapping[str, int | float | str] = field(default_factory=dict)
     chain: tuple[str, ...] = ()
     """What leads to it, each link caused by the next: the budget, the pod that is not ready, why it is not."""
+    since: float = 0.0
+    """When its object was first found not to move, in seconds since the epoch; 0 where nobody kept watch."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}: {self.message}. Fix: {self.fix}"
 
     @property
     def place(self) -> str:
-        """The object and, where that is not one itself, its node."""
-        return self.object if self.object == f"node {self.node}" else f"{self.object} on {self.node or 'no node'}"
+        """The object, and its node if it is a pod or has one."""
+        alone = self.object == f"node {self.node}" or not (self.node or self.object.startswith("pod "))
+        return self.object if alone else f"{self.object} on {self.node or 'no node'}"
 
     def to_json(self) -> dict[str, Any]:
         """The entry of report.json."""
@@ -317,11 +320,15 @@ class DrainEvent:
 
 @dataclass(frozen=True, slots=True)
 class NodeProgress:
-    """One node on its way: waiting, active, done, gone or skipped."""
+    """One node on its way: waiting, active, done, gone or skipped; or one of the same pools that `stays`, or `idle`."""
 
     name: str
     phase: str
     pods_left: int
+    version: str = ""
+    zone: str = ""
+    ready: bool = True
+    cordoned: bool = False
 
 
 @dataclass(frozen=True)
@@ -338,5 +345,7 @@ class Progress:
     """Each node, to be asked for while listening: with thousands, most listeners do without."""
     capacity: Point | None = None
     """Ready nodes now; None before they are known."""
+    floor: int | None = None
+    """How many of them there must be at least; None where the nodes belong to no pool."""
     working: float = 0.0
     """Seconds since the first batch began; 0 before."""
