@@ -17,9 +17,8 @@ from tests.unit.memory_cluster import MemoryCluster
 
 OWNER = "worker/v1"
 HELD = Diagnosis("pdb-exhausted", "pod shop/web", "old-1", "needs 4", "wait", since=90.0)
-DRAINING = Progress(
-    "batch", 1, 3, 5, [HELD], "", partial(tuple, (NodeProgress("old-1", "active", 3),)), floor=3, working=60.0
-)
+NODES = (NodeProgress("old-1", "active", 3),)
+DRAINING = Progress("batch", 1, 3, 5, [HELD], "", lambda: NODES, floor=3, working=60.0)
 
 
 def node(name, version, *, drained=False, ready=True):

@@ -52,7 +52,9 @@ def scan(
     node: Annotated[str, typer.Option(help="The node that files are from.")] = "",
     pods: Annotated[str, typer.Option("--pods", metavar="NAMESPACE", help=_PODS)] = "",
     selector: Annotated[str, typer.Option("--selector", "-l", help="Only pods with these labels.")] = "",
-    events: Annotated[bool, typer.Option(help="Read Events of nodes and of --pods, or of default.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Read Events of nodes and of --pods, or of default.")
+    ] = False,
     since: Annotated[str, typer.Option(help="How far back logs of pods are read, such as 1h.")] = "",
     signatures: Annotated[Path | None, typer.Option(help=_SETS)] = None,
     output: Format = Output.text,
