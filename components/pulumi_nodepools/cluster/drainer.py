@@ -7,7 +7,7 @@ budgets, pacing and deadlines.
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -99,6 +99,7 @@ def drain(
     instances: Callable[[NodeView], str] | None = None,
     leave: Leave | None = None,
     command: Judge | None = None,
+    behind: Mapping[str, int] | None = None,
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
@@ -106,7 +107,8 @@ def drain(
     asked again by NotYet. What somebody asks in one of the `records` (pause, resume, stop) is done within seconds.
     `instances` gives EC2's state of the machine behind a node whose kubelet does not answer; without it such a node is
     waited for. `leave` takes nodes out of their load balancers; without it that step is left out. `command` runs what
-    `settings.batch_gate` names, and must be given if it names one.
+    `settings.batch_gate` names, and must be given if it names one. `behind` is that of an earlier run's report:
+    these workloads have to be back before anything is touched.
 
     Raises DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are
     missing. It can be run again at any time: it goes on where the cluster says that it was.
@@ -114,7 +116,15 @@ def drain(
     rights.require_asked_for(client, settings)
     if settings.batch_gate.command and command is None:
         raise ConfigError("drain.batchGate.command: whoever drains here cannot run one; leave it out")
-    state = State(settings, owner, nodes, now=time.monotonic(), wall=time.time(), balanced=leave is not None)
+    state = State(
+        settings,
+        owner,
+        nodes,
+        now=time.monotonic(),
+        wall=time.time(),
+        balanced=leave is not None,
+        behind=behind,
+    )
     run = _Run(
         client,
         state,

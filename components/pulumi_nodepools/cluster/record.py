@@ -72,6 +72,9 @@ class Record:
     request: Request | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     """The note of the drain that ran last (drain.note). Only for people: whatever stands there hinders no drain."""
+    behind: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By version whose drain was stopped: controllers (UID) left with fewer ready pods than they had, and how many they
+    had. Forgotten when the drain, or the way back, comes to its end."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -90,6 +93,7 @@ class Record:
             "evidence": dict(self.evidence),
             "request": vars(self.request) if self.request else None,
             "progress": dict(self.progress),
+            "behind": {version: dict(had) for version, had in self.behind.items()},
         }
         return json.dumps(body, sort_keys=True, indent=1)
 

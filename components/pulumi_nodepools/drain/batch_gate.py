@@ -31,6 +31,14 @@ def good(state: State, now: float) -> bool:
     return judgement.looks >= wanted.consecutive
 
 
+def overdue(state: State) -> str:
+    """Why the drain ends: workloads that were moved have not come back in time."""
+    limit = state.settings.node_timeout
+    if not state.batch:
+        return f"workloads that an earlier run has moved are not back after {limit:g} s; no node was touched now"
+    return f"batch {state.batch} is bad: workloads were not back {limit:g} s after their nodes were empty"
+
+
 def to_check(state: State) -> bool:
     """Whether the user's check has still to judge the batch; one that moved nothing needs no judge."""
     judgement = state.judgement

@@ -64,6 +64,7 @@ def _synced(state: State, _: Synced, now: float) -> None:
         for uid in state.world.by_node.get(track.name, ()):
             state.nodes.judge(state.world.pods[uid], now + state.wall_offset, fresh=False)
             state.workloads.remember(state.world.pods[uid])
+    state.workloads.begin()
     state.unscheduled.begin([there for there in map(state.nodes.present, state.nodes.tracks) if there])
     if not state.nodes.tracks:
         _finish(state, Finish("drained", "no nodes belong to this drain"), now)
@@ -77,6 +78,14 @@ def _synced(state: State, _: Synced, now: float) -> None:
     if stuck:
         _end_blocked(state, f"{len(stuck)} pods can never leave by themselves; no node was touched", stuck, now)
         return
+    if batch_gate.bad(state):
+        _enter(state, "gate", now)
+    else:
+        _begin(state, now)
+
+
+def _begin(state: State, now: float) -> None:
+    """As far as we see all is good before the first batch; the user's command has its say too."""
     if batch_gate.to_check(state):
         _enter(state, "check", now)
     else:
@@ -275,14 +284,15 @@ def _in_gate(state: State, now: float) -> None:
     elif batch_gate.good(state, now):
         _after_gate(state, now)
     elif batch_gate.bad(state) and now >= pausing.until(state, state.gate_since, now):
-        limit = state.settings.node_timeout
-        message = f"batch {state.batch} is bad: workloads were not back {limit:g} s after their nodes were empty"
-        _end_blocked(state, message, state.blocked(now), now)
+        _end_blocked(state, batch_gate.overdue(state), state.blocked(now), now)
 
 
 def _after_gate(state: State, now: float) -> None:
     if state.marks or state.releases:
         return  # what nodes left out or given up are marked with is still being written
+    if not state.batch:
+        _begin(state, now)
+        return
     soak = state.settings.batch_soak and not state.judgement.soaked
     if soak and state.nodes.phases["waiting"] and state.workloads.touched_in_batch:
         state.soak_until = now + state.settings.batch_soak

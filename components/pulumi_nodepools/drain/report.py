@@ -97,6 +97,8 @@ class DrainReport:
     diagnosis: list[Diagnosis]
     events: list[tuple[float, DrainEvent]]
     api_calls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    behind: Mapping[str, int] = field(default_factory=dict)
+    """Controllers (UID) that are left with fewer ready pods than they had: for the next run, not in the document."""
 
     def to_json(self) -> dict[str, Any]:
         """The document."""
@@ -159,6 +161,7 @@ def make_report(
         diagnosis=list(finish.diagnoses) if finish else [],
         events=[(_round(at - state.started), event) for at, event in events],
         api_calls=api_calls,
+        behind=state.workloads.behind(),
     )
 
 

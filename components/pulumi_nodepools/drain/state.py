@@ -1,7 +1,7 @@
 """Everything one drain knows, in one place. Read what you like; only machine.step changes it."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -49,6 +49,7 @@ class State:
         now: float,
         wall: float,
         balanced: bool = False,
+        behind: Mapping[str, int] | None = None,
     ) -> None:
         self.settings = settings
         self.balanced = balanced
@@ -56,7 +57,7 @@ class State:
         self.world = World()
         self.nodes = Nodes(self.world, settings, owner, matches)
         self.evictions = Evictions(self.world, settings)
-        self.workloads = Workloads(self.world)
+        self.workloads = Workloads(self.world, behind or {})
         self.unscheduled = Unscheduled(self.world)
         self.judgement = Judgement()
         self.capacity = Capacity()

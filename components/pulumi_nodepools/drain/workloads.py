@@ -1,5 +1,7 @@
 """The workloads that a drain touches: what was ready before, and who is not back yet. Mutable, no clock."""
 
+from collections.abc import Mapping
+
 from pulumi_nodepools.drain.guarded import explain_controller
 from pulumi_nodepools.drain.model import Diagnosis, PodView
 from pulumi_nodepools.drain.world import World
@@ -8,13 +10,23 @@ from pulumi_nodepools.drain.world import World
 class Workloads:
     """Baselines of the controllers with pods on our nodes. Jobs and unknown owners are nobody's promise."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, behind: Mapping[str, int]) -> None:
+        """`behind`: controllers that an earlier run has left with fewer ready pods than these, by UID."""
         self.lagging: dict[str, None] = {}
         """Touched controllers with fewer ready pods than before."""
         self.touched_in_batch = False
-        self.touched: dict[str, None] = {}
+        self.touched: dict[str, None] = dict.fromkeys(behind)
         self._world = world
-        self._baseline: dict[str, int] = {}
+        self._baseline: dict[str, int] = dict(behind)
+
+    def begin(self) -> None:
+        """See who is still behind; what an earlier run has broken was not broken before."""
+        for owner in self.touched:
+            self.changed(owner)
+
+    def behind(self) -> dict[str, int]:
+        """Who lags now, and how many ready pods each had: for the next run, if this one ends here."""
+        return {owner: self._baseline[owner] for owner in self.lagging if owner in self._baseline}
 
     def remember(self, pod: PodView) -> None:
         """Note how many pods of this pod's controller are ready, the first time it is met."""

@@ -95,7 +95,9 @@ def clear_serving(props: Mapping[str, Any], engine: Engine) -> None:
     with engine.watched(stop), record.hold(stop=stop) as lease:
         lease.check()
         record.update(
-            lambda now: replace(now, serving=None, serving_groups=(), pending="", states={}, phase="removing")
+            lambda now: replace(
+                now, serving=None, serving_groups=(), pending="", states={}, phase="removing", behind={}
+            )
         )
 
 
@@ -176,4 +178,4 @@ class _Cutover:
         version = self.place.props.version
         freezing.release_floor(self.session, self.record, version)
         states = {version: "active", **{other.version: other.state for other in self.wanted.others}}
-        self.record.update(lambda now: replace(now, pending="", states=states, phase="serving"))
+        self.record.update(lambda now: replace(now, pending="", states=states, phase="serving", behind={}))

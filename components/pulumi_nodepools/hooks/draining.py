@@ -128,13 +128,24 @@ class Drain:
                 instances=self._instance if self.place.session else None,
                 leave=self._leave(),
                 command=command_of(self.settings, props.pool, props.version),
+                behind=self.record.load().behind.get(props.version),
             )
         except NodePoolsError as error:
-            self._save(getattr(error, "report", None))
+            stopped = getattr(error, "report", None)
+            self._save(stopped)
             if isinstance(error, DrainBlockedError) and self._lost():
                 raise HeldError(self._lost()) from error
+            if isinstance(error, DrainBlockedError) and stopped:
+                self._remember(stopped.behind)
             raise
         self._save(report)
+
+    def _remember(self, behind: Mapping[str, int]) -> None:
+        """Whom this run leaves with fewer ready pods than before: for the next one that is no baseline."""
+        version = self.place.props.version
+        self.record.update(
+            lambda now: replace(now, behind={**_without(now.behind, version), **({version: behind} if behind else {})})
+        )
 
     def _lost(self) -> str:
         """Why nothing more may be started here; empty if it may."""
@@ -315,7 +326,9 @@ class Drain:
         serving = self.record.load().serving
         if session and serving and serving != props.version:
             freezing.release_floor(session, self.record, serving)
-        self.record.update(lambda now: replace(now, phase=f"drained {props.version}"))
+        self.record.update(
+            lambda now: replace(now, phase=f"drained {props.version}", behind=_without(now.behind, props.version))
+        )
         self.engine.info(props.urn, message)
 
     def _save(self, report: Any) -> None:
@@ -323,6 +336,10 @@ class Drain:
             props = self.place.props
             body = {"cluster": props.cluster, "pool": props.pool, "version": props.version, **report.to_json()}
             report_files.save_if_wanted(f"{props.pool}-{props.version}", body)
+
+
+def _without(behind: Mapping[str, Mapping[str, int]], version: str) -> dict[str, Mapping[str, int]]:
+    return {other: had for other, had in behind.items() if other != version}
 
 
 def status_line(progress: Progress) -> str:

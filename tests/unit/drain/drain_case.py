@@ -55,11 +55,16 @@ def assert_counted(nodes):
 class Case:
     """One drain; `sent` are the evictions of the last step, `said` everything that was told."""
 
-    def __init__(self, *views, **settings):
+    def __init__(self, *views, behind=None, **settings):
         limits = {"batch_size": "100%", "node_timeout": 60, "total_timeout": 600} | settings
         self.now = 0.0
         self.state = State(
-            DrainSettings(**limits), OWNER, lambda node: node.labels.get("pool") == "old", now=0.0, wall=WALL
+            DrainSettings(**limits),
+            OWNER,
+            lambda node: node.labels.get("pool") == "old",
+            now=0.0,
+            wall=WALL,
+            behind=behind,
         )
         self.actions, self.said = [], []
         for view in views:

@@ -10,6 +10,7 @@ from simulated_cluster import App, Sim
 
 from pulumi_nodepools.drain.events import AskCommand, AskGuard, CommandEnded, Finish, Gone, GuardPassed, Seen, Synced
 from pulumi_nodepools.drain.model import NodeView, Taint
+from pulumi_nodepools.drain.report import make_report
 from pulumi_nodepools.drain.settings import BatchGate, DrainSettings
 from pulumi_nodepools.errors import ConfigError
 
@@ -301,3 +302,64 @@ def test_nodes_that_joined_late_count_as_homes_no_less():
     case.tell(Seen(pending("l2", owner="late")))
     moved(case, "p")
     assert case.state.phase != "guard"
+
+
+def after_a_bad_batch(*more, **settings):
+    """`q` is still on b; of workload rs, whose two pods an earlier run found ready, one is back."""
+    back = make_pod("p1", "elsewhere")
+    views = (old_node("b"), controller("rs", 2), controller("x"), back, make_pod("q", "b", owner="x"), *more)
+    return Case(*views, behind={"rs": 2}, **settings)
+
+
+def test_a_stopped_drain_tells_whom_it_leaves_behind_and_nobody_else():
+    case = two_nodes()
+    case.answer("p", 201)
+    case.tell(Gone("pods", "u-p"))
+    case.at(case.now + 3)
+    case.at(case.now + 61)
+    assert case.state.finish.outcome == "blocked"
+    assert make_report(case.state, case.now, events=[], api_calls={}).behind == {"rs": 1}
+
+
+def test_what_an_earlier_run_has_broken_is_waited_for_before_anything_is_touched():
+    case = after_a_bad_batch()
+    case.tell(Synced())
+    assert (case.state.phase, at_next_guard(case)) == ("gate", False)
+    (why,) = case.state.blocked(case.now)
+    assert why.object == "ReplicaSet ns/rs"
+    case.tell(Seen(make_pod("p2", "elsewhere")))
+    assert at_next_guard(case)
+    assert case.state.guard_for == "taint"
+
+
+def test_it_ends_the_drain_if_it_does_not_come_back():
+    case = after_a_bad_batch()
+    case.tell(Synced())
+    (finish,) = (action for action in case.at(61) if isinstance(action, Finish))
+    assert finish.message == "workloads that an earlier run has moved are not back after 60 s; no node was touched now"
+    assert make_report(case.state, case.now, events=[], api_calls={}).behind == {"rs": 2}, "and for the run after that"
+
+
+@pytest.mark.parametrize("repaired", [controller("rs", 1), controller("rs", 0)])
+def test_a_workload_that_was_made_smaller_is_back_with_fewer(repaired):
+    case = after_a_bad_batch()
+    case.tell(Seen(repaired))
+    case.tell(Synced())
+    assert at_next_guard(case)
+
+
+def test_a_workload_that_is_gone_holds_nothing():
+    case = Case(old_node("b"), controller("x"), make_pod("q", "b", owner="x"), behind={"rs": 2})
+    case.tell(Synced())
+    assert at_next_guard(case)
+
+
+def test_the_users_command_judges_after_what_was_broken_is_back():
+    case = after_a_bad_batch(batch_gate=CHECK)
+    case.tell(Synced())
+    assert asks(case) == []
+    case.tell(Seen(make_pod("p2", "elsewhere")))
+    assert [ask.batch for ask in asks(case)] == [0]
+    case.tell(CommandEnded())
+    assert case.state.guard_for == "taint"
+    assert at_next_guard(case)

@@ -16,6 +16,9 @@ BLUE, GREEN = "prod-worker-v1", "prod-worker-v2"
 
 
 class Report:
+    def __init__(self, **behind):
+        self.behind = behind
+
     def to_json(self):
         return {"schemaVersion": 1, "nodes": {}}
 
@@ -78,13 +81,13 @@ def world(session, make_group, cluster, monkeypatch):
             for version, name, ready in both
         ]
 
-    def drain(_client, *, nodes: object, owner, before_batch, listen, stop, instances, **_):
+    def drain(_client, *, nodes: object, owner, before_batch, listen, stop, instances, behind, **_):
         seen = WorldView(views := made.views(), made.pods)
         before_batch(seen)
         before_batch(seen)
         made.drained += [node.name for node in views if nodes(node)]
         listen(Progress("batch", 1, 2, 3, [], ""))
-        made.instances = instances
+        made.instances, made.behind = instances, behind
         if made.act:
             made.act(stop)
         return Report()

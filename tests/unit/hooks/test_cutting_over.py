@@ -138,7 +138,9 @@ def test_the_other_version_stands_by_frozen_with_its_nodes(world):
 
 def test_a_rollback_leaves_the_other_one_frozen_instead(world):
     _run(world)
+    world.record.update(lambda now: replace(now, behind={"v1": {"rs": 3}}))
     _run(world, **_back(world))
+    assert world.record.load().behind == {}, "who was left behind by the drain of v1 counts no more"
     assert world.record.load().states == {"v1": "active", "v2": "standby"}
     assert _state(world, OLD) == (1, 5, 2, False)
     assert _state(world, NEW) == (2, 2, 2, True)

@@ -104,6 +104,24 @@ def test_a_drain_that_stops_keeps_the_freeze_and_the_report(world, tmp_path, mon
     assert world.record.load().frozen[BLUE].max == 5
 
 
+def test_whom_a_bad_batch_leaves_behind_the_next_run_is_told_until_the_drain_ends(world):
+    def bad(_stop):
+        error = DrainBlockedError("batch 1 is bad")
+        error.report = Report(rs=3)
+        raise error
+
+    world.record.update(lambda now: replace(now, behind={"v0": {"other": 1}}))
+    world.act = bad
+    for known in (None, {"rs": 3}):
+        with pytest.raises(DrainBlockedError):
+            run(world)
+        assert world.behind == known
+        assert world.record.load().behind == {"v0": {"other": 1}, "v1": {"rs": 3}}
+    world.act = None
+    run(world)
+    assert world.record.load().behind == {"v0": {"other": 1}}
+
+
 @pytest.mark.parametrize("lease", ["nodepools-worker", "nodepools.drain"])
 def test_a_lost_lease_is_named_as_the_reason(world, lease):
     """The pool's, and the cluster's turn to drain."""
