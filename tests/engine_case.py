@@ -3,8 +3,9 @@
 import contextlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class Cloud:
 
     sandbox: Sandbox
     client: Client
+    _labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Those of each app's pods. What an app of the same name has left behind from an earlier test is not among them."""
 
     def aws(self, service: str) -> Any:
         env = self.sandbox.env
@@ -74,7 +77,7 @@ class Cloud:
         selector: dict[str, str] | None = None,
     ) -> None:
         """A Deployment bound to the pool's nodes (or `selector`), with an optional disruption budget, waited for."""
-        labels = {"app": name}
+        labels = self._labels[name] = {"app": name, "made": str(time.time_ns())}
         spec = {
             "nodeSelector": selector or {names.POOL_LABEL: pool},
             "containers": [{"name": "main", "image": "example.com/main:1", "resources": {"requests": {"cpu": "1"}}}],
@@ -102,7 +105,8 @@ class Cloud:
         self.until(lambda: self.client.get(f"{path}/{name}").get("status", {}).get("readyReplicas") == replicas)
 
     def pods(self, name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.client.get("/api/v1/namespaces/default/pods", labelSelector=f"app={name}")[
+        selector = ",".join(f"{key}={value}" for key, value in self._labels[name].items())
+        found: list[dict[str, Any]] = self.client.get("/api/v1/namespaces/default/pods", labelSelector=selector)[
             "items"
         ]
         return found
@@ -125,8 +129,6 @@ class Cloud:
 
     def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Follow node events until `condition` holds: every change that tests wait for moves some node or pod."""
-        import time
-
         deadline = time.monotonic() + seconds
         version = self.client.get("/api/v1/pods", limit="1")["metadata"]["resourceVersion"]
         while not condition():

@@ -20,7 +20,7 @@ KEPT = ("urn", "type", "id", "outputs", "dependencies")
 
 
 def test_the_stored_state_has_the_kinds_and_properties_of_today(cloud: Cloud, make_project) -> None:
-    project = make_project("life")
+    project = make_project("life", administrator=True)  # who makes a soak grants rights of every kind
     soak = soaking.rules(60, 3) | {"override": {"version": NEW, "reason": "the rig is broken"}}
 
     def listed(active: str, **versions: Config):
