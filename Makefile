@@ -16,6 +16,7 @@ help: ## List the targets
 
 $(STAMP): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed (on Debian: apt install python3 python3-venv)"; exit 1; }
+	@echo "Python packages are installed into $(VENV) and policies/venv: some minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --require-hashes --no-deps -r requirements.lock
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .

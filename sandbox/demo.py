@@ -145,7 +145,8 @@ def _tell(story: Story, sandbox: Sandbox, client: Client, project: Project, node
     ledger = recorder.stop()
     with story.phase("A second pulumi up"):
         again = project.up("--skip-preview", "--expect-no-changes")
-    _conclude(story, sandbox, client, recorder, runner)
+    with story.phase("What is left, in AWS and in the cluster"):
+        _conclude(story, sandbox, client, recorder, runner)
     story.facts |= {
         "previewSeconds": round(preview.seconds, 1),
         "upSeconds": round(up.seconds, 1),

@@ -14,11 +14,14 @@ from sandbox.aws import JOIN_TOKEN
 from sandbox.aws.switches import Switches
 
 # Any: parts of these modules are replaced below, which moto's annotations do not foresee.
+quotas: Any = importlib.import_module("moto.servicequotas.models")
 launch_templates: Any = importlib.import_module("moto.ec2.models.launch_templates")
 security_groups: Any = importlib.import_module("moto.ec2.models.security_groups")
 subnets: Any = importlib.import_module("moto.ec2.models.subnets")
 
 REGION = "us-west-2"
+VCPUS = 1152
+"""What the account may run of on-demand instances of the standard families. Nothing holds a launch up to it."""
 SUBNETS = {
     "subnet-0aaaaaaaaaaaaaaa1": ("us-west-2a", "172.31.128.0/20"),
     "subnet-0bbbbbbbbbbbbbbb2": ("us-west-2b", "172.31.144.0/20"),
@@ -79,7 +82,7 @@ class _next_id:  # noqa: N801 - reads as a statement: with _next_id(...)
 
 
 def install(switches: Switches) -> None:
-    """Bridges in moto's EC2: free addresses by switch; launch templates with readable user data and present tags."""
+    """Bridges in moto: free addresses by switch; readable user data and present tags of templates; the quota."""
     counted = subnets.Subnet.available_ip_address_count.fget
 
     def free(subnet: Any) -> int:
@@ -98,6 +101,15 @@ def install(switches: Switches) -> None:
     launch_templates.LaunchTemplate.create_version = create
     # moto copies the tags when the template is made and shows that copy for ever.
     launch_templates.LaunchTemplate.tags = property(lambda template: template.get_tags(), lambda _template, _copy: None)
+    known = quotas.ServiceQuotasBackend.get_service_quota
+
+    def quota(backend: Any, service_code: str, quota_code: str) -> dict[str, Any]:
+        if (service_code, quota_code) == ("ec2", "L-1216C47A"):
+            return {"ServiceCode": service_code, "QuotaCode": quota_code, "Value": float(VCPUS)}
+        found: dict[str, Any] = known(backend, service_code, quota_code)
+        return found
+
+    quotas.ServiceQuotasBackend.get_service_quota = quota
 
 
 def template_arguments(version: Any) -> dict[str, Any]:

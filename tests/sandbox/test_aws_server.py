@@ -52,6 +52,11 @@ def test_network_images_and_join_token_exist(aws):
     assert token["Parameter"]["Value"].count(".") == 1
 
 
+def test_account_has_a_quota_of_vcpus(aws):
+    quota = getattr(aws, "service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")["Quota"]
+    assert quota["Value"] == 1152
+
+
 def test_launch_hook_given_at_creation_holds_instances_until_it_is_completed(aws):
     name = aws.group(low=2, LifecycleHookSpecificationList=[LAUNCH_HOOK])
     assert [m["LifecycleState"] for m in aws.members(name)] == ["Pending:Wait"] * 2

@@ -37,7 +37,7 @@ def _command(name: str, ask: Ask) -> Callable[..., int]:
 
 
 def _pause(record: PoolRecord) -> tuple[str, str]:
-    """Let the drains of a pool stand still, the running one and later ones, until `resume`."""
+    """Let the drains of a pool stand still, until `resume`. The running one as well as later ones."""
     holder = record.holder()
     requests.ask(record, "pause")
     return "paused", f"its drain ({holder}) starts nothing new" if holder else "no drain runs; a later one waits"
@@ -50,7 +50,7 @@ def _resume(record: PoolRecord) -> tuple[str, str]:
 
 
 def _stop(record: PoolRecord) -> tuple[str, str]:
-    """End the drain that runs now, between two evictions; it can be resumed by running it again."""
+    """End the drain that runs now, between two evictions. Running it again resumes it."""
     if not record.holder():
         return "idle", "no drain runs"
     asked = requests.ask(record, "stop")

@@ -27,7 +27,10 @@ def ci_check(
     protect: Annotated[list[str] | None, typer.Option(help=_PROTECT)] = None,
     output: Format = Output.text,
 ) -> int:
-    """Refuse, with exit code 2, what no policy sees: --continue-on-error in any form, and what a plan deletes."""
+    """Refuse, with exit code 2, what no policy sees.
+
+    That is --continue-on-error in any form, and what a plan deletes.
+    """
 
     def act() -> dict[str, Any]:
         limits = checks.Limits(_share(max_drain), frozenset(allow_removal or ()), frozenset(protect or ()))

@@ -64,7 +64,10 @@ def drain(
     output: options.Format = Output.text,
     context: options.Context = "",
 ) -> int:
-    """Move all workloads off nodes under their disruption budgets. The nodes stay cordoned."""
+    """Move all workloads off nodes, under their budgets.
+
+    The nodes stay cordoned. The same command goes on where an earlier run has stopped.
+    """
 
     def act() -> dict[str, Any]:
         settings = DrainSettings(

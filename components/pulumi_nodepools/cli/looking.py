@@ -25,7 +25,9 @@ def status(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every few seconds, until ^C.")] = False,
 ) -> int:
-    """Pools, their versions, ready nodes, which version serves, what is frozen and who holds the pool.
+    """Show pools, their versions, and who is at work.
+
+    Ready and proved nodes, which version serves, what is frozen, what was asked of drains.
 
     With --watch also the drain that is under way, node by node, whoever runs it and wherever.
     """

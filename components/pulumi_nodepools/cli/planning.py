@@ -29,7 +29,9 @@ def plan(
     ] = Form.markdown,
     context: Context = "",
 ) -> int:
-    """Say which versions a previewed update creates and removes, what it moves, and what stands in its way.
+    """Say what a previewed update means for workloads.
+
+    Which versions it creates and removes, what it moves, and what stands in its way.
 
     Exit code 2 if a drain would stop as things are. Without the cluster it says what the preview alone can tell.
     """

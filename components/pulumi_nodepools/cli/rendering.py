@@ -17,7 +17,10 @@ def render_user_data(
     version: Version,
     family: Annotated[str, typer.Option(help="As if the version's osFamily were this one.")] = "",
 ) -> int:
-    """Print what the nodes of a version are told at their first boot, byte for byte. Asks neither AWS nor a cluster."""
+    """Print what nodes are told at their first boot.
+
+    Byte for byte; asks neither AWS nor a cluster.
+    """
     from pulumi_nodepools.user_data import from_stack_file  # noqa: PLC0415 - the other commands do without Pulumi's SDK
 
     text, doubts = from_stack_file(file, pool, version, family)

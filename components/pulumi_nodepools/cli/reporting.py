@@ -22,7 +22,7 @@ def report(
     to: Annotated[Path | None, typer.Option(help=_TO)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of reports instead.")] = False,
 ) -> int:
-    """Write one HTML page from a report: self-contained, to be read on a screen or printed."""
+    """Write one HTML page from a report. It is self-contained, to be read on a screen or printed."""
     if (file is None) == (not schema):
         raise ConfigError("name a report FILE, or ask for --schema; not both")
     if file is None:

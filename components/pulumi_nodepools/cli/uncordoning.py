@@ -20,7 +20,10 @@ def uncordon(
     output: Format = Output.text,
     context: Context = "",
 ) -> int:
-    """Let workloads back onto nodes that a drain of ours cordoned; other cordons are left alone."""
+    """Let workloads back onto nodes that were drained.
+
+    Only cordons of ours are taken off; others are left alone.
+    """
 
     def act() -> dict[str, Any]:
         selection = selection_of(nodes, pool, version, selector)
