@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pulumi_nodepools import documents
 from pulumi_nodepools.errors import ConfigError
 from pulumi_nodepools.names import CLUSTER_TAG, POOL_LABEL, VERSION_LABEL
 
@@ -86,13 +87,13 @@ class UpdatePlan:
 def read(path: Path) -> UpdatePlan:
     """The preview in `path`; ConfigError when it is none, when it failed, or when it leaves out what stays."""
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(documents.read_bytes(path))
         steps, summary = document.get("steps") or [], document.get("changeSummary") or {}
         plan = UpdatePlan.of([_step(step) for step in steps if step.get("op") in _FATES])
         same = sum(step["op"] == "same" for step in steps)
         left_out = summary.get("same", 0) > same
         message = _last_error(document)
-    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path} is not what `pulumi preview --json --show-sames` writes: {error}") from None
     if "changeSummary" not in document:
         raise ConfigError(f"{path}: the preview did not come to its end; {message}")

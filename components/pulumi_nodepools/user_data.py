@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pulumi_nodepools import names
+from pulumi_nodepools import documents, names
 from pulumi_nodepools.args import ClusterArgs, NodeArgs
 from pulumi_nodepools.bootstrap import FAMILIES, Bootstrap, packed, render, warnings
 from pulumi_nodepools.config import parse
@@ -81,8 +79,8 @@ def from_stack_file(file: Path, pool: str, version: str, family: str = "") -> tu
 
 def _config(file: Path) -> Mapping[str, Any]:
     try:
-        config = yaml.safe_load(file.read_text())["config"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        config = documents.read_yaml(file)["config"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(f"{file} is not a stack's configuration (Pulumi.<stack>.yaml): {error}") from None
     if not isinstance(config, Mapping):
         raise ConfigError(f"{file}: config is not a map")

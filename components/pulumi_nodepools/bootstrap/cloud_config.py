@@ -12,6 +12,7 @@ import yaml
 
 from pulumi_nodepools.bootstrap.cloud_config_keys import KEYS
 from pulumi_nodepools.bootstrap.reboots import reboots_in
+from pulumi_nodepools.documents import UnreadableError, yaml_values
 
 HEADER = "#cloud-config"
 MERGES = frozenset({"merge_how", "merge_type"})
@@ -26,23 +27,15 @@ def problems(text: str) -> Iterator[tuple[int, str]]:
         yield 1, f"must be {HEADER}, or cloud-init does not take the part for one"
         return
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        yield _unreadable(error)
+        yaml_values(text)
+    except UnreadableError as error:
+        yield error.line, error.reason
         return
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode):
         yield 2, "is not a map of cloud-init's keys"
         return
     yield from _key_problems(root)
-
-
-def _unreadable(error: yaml.YAMLError) -> tuple[int, str]:
-    """Without the error's own text, which shows the line or names in it, and may so show a secret."""
-    mark = getattr(error, "problem_mark", None)
-    syntax = isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError)
-    reason = getattr(error, "problem", "") if syntax else "a tag, an alias or a character is not known to it"
-    return (mark.line + 1 if mark else 1), f"is no YAML: {reason}"
 
 
 def _key_problems(root: yaml.MappingNode) -> Iterator[tuple[int, str]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pulumi_nodepools import ci_check as checks
+from pulumi_nodepools import documents
 from pulumi_nodepools.cli.answers import reported, say
 from pulumi_nodepools.cli.options import Format, Output
 from pulumi_nodepools.errors import ConfigError
@@ -57,6 +58,6 @@ def _share(text: str) -> float:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        return documents.read_text(file)
+    except (OSError, documents.UnreadableError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from None

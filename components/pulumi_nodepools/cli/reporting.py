@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pulumi_nodepools import documents, reporting
 from pulumi_nodepools import report as report_files
-from pulumi_nodepools import reporting
 from pulumi_nodepools.cli.answers import say
 from pulumi_nodepools.errors import ConfigError
 
@@ -36,7 +36,9 @@ def written(file: Path, to: Path | None = None) -> Path:
     """Make the page of a report file; ConfigError when one cannot be read or the other not written."""
     target = to or file.with_suffix(".html")
     try:
-        document = reporting.read(str(file), file.read_bytes())
+        document = reporting.read(str(file), documents.read_bytes(file))
         return report_files.write_text(target, reporting.page(document))
+    except documents.UnreadableError as error:
+        raise ConfigError(f"{file} is no report: {error}") from None
     except OSError as error:
         raise ConfigError(f"{error.filename or target}: {error.strerror}; nothing was written") from None

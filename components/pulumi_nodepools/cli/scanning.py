@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
-from pulumi_nodepools import units
+from pulumi_nodepools import documents, units
 from pulumi_nodepools.cli.answers import reported
 from pulumi_nodepools.cli.holding import connect
 from pulumi_nodepools.cli.options import Context, Format, Output
@@ -88,8 +87,8 @@ def _sets(path: Path | None) -> tuple[SignatureSet, ...]:
     if path is None:
         return with_custom("signatures", None)
     try:
-        raw = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
+        raw = documents.read_yaml(path)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"--signatures {path} cannot be read: {error}") from None
     return with_custom(str(path), raw)
 

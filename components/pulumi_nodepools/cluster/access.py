@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from pulumi_nodepools import documents
 from pulumi_nodepools.errors import AccessDeniedError, ClusterUnreachableError, ConfigError
 
 _KEYS = {
@@ -97,6 +98,7 @@ def _from_kubeconfig(access: Access) -> Credentials:
     from kubernetes import client, config  # noqa: PLC0415 -- 280 ms, only when a cluster is really used
 
     configuration = client.Configuration()
+    _require_bounded(access)
     try:
         with _LOADING:
             config.load_kube_config(  # type: ignore[no-untyped-call]
@@ -122,6 +124,16 @@ def _from_kubeconfig(access: Access) -> Credentials:
             "command failed; log in again and retry"
         )
     return Credentials(configuration, None)
+
+
+def _require_bounded(access: Access) -> None:
+    """The official loader reads whatever it is given, to the end of all memory."""
+    for path in map(Path, access.kubeconfig().split(os.pathsep)):
+        try:
+            if path.is_file():
+                documents.read_yaml(path)
+        except (OSError, ValueError) as error:
+            raise ClusterUnreachableError(f"cannot use kubeconfig {path}: {error}") from None
 
 
 def _from_eks(access: Access, timeout: float) -> Credentials:

@@ -244,7 +244,7 @@ def read(name: str, text: bytes) -> Document:
     """The report in a file called `name`; ConfigError says what is wrong with it, and where."""
     try:
         found: Document = msgspec.json.decode(text, type=Document)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(
             f"{name} is not a report of schemaVersion {SCHEMA_VERSION}: {error}. Reports are what "
             "`drain --output json` prints and what NODEPOOLS_REPORT_DIR collects"

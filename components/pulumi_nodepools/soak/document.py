@@ -12,6 +12,7 @@ from pulumi_nodepools.soak.model import Hit
 
 SCHEMA = 1
 _DIGEST = "digest"
+_MOST = 1 << 20
 
 
 class EvidenceError(NodePoolsError):
@@ -31,6 +32,10 @@ def write(evidence: Evidence) -> str:
 
 def read(text: str) -> Evidence:
     """The evidence; EvidenceError says why it is none."""
+    if len(text) > _MOST:
+        raise EvidenceError(
+            f"the evidence is longer than {_MOST} characters, which no ConfigMap holds: it is no evidence"
+        )
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
