@@ -181,8 +181,9 @@ def main() -> int:
     body = {"schemaVersion": 1, "machine": where, "results": rows, "growth": growths, "failed": failed}
     (OUT / "scale.json").write_text(json.dumps(body, indent=2) + "\n")
     bar = [
-        (f"{row['nodes']} nodes", row["cpuSeconds"], f"{row['cpuSeconds']:.1f} s, {row['peakMiB']:.0f} MiB")
-        for row in _of(rows, "workloads of 10")
+        (f"{row['nodes']}{label}", row["cpuSeconds"], f"{row['cpuSeconds']:.1f} s, {row['peakMiB']:.0f} MiB")
+        for label, shape in ((" nodes", "workloads of 10"), (", budgets", "workloads of 10, each with a budget"))
+        for row in _of(rows, shape)
     ]
     (OUT / "scale.svg").write_text(bars("Processor time of a drain, 30 pods on each node, and its peak of memory", bar))
     for line in failed:
