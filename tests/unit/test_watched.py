@@ -1,9 +1,11 @@
 """What one sees of a drain that another process runs, ran, or was killed in."""
 
+import io
 from collections import Counter
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from pulumi_nodepools import watched
 from pulumi_nodepools.cli import watching
@@ -249,3 +251,31 @@ def test_a_cluster_that_never_answers_is_an_error(drained):
     drained.down = True
     with pytest.raises(ClusterUnreachableError):
         watching.follow(drained, wait=lambda _seconds: None)
+
+
+def test_the_drain_that_runs_comes_first_and_others_keep_to_a_line(drained):
+    cluster_note = note_of(DRAINING, "apart/v1", "elsewhere-1", 100.0).to_json() | {"outcome": "blocked"}
+    drained.add_node("a-1", "i-a-1", pool="apart", version="v1", unschedulable=True)
+    drained.objects["/api/v1/nodes/a-1"]["metadata"]["annotations"] = {"nodepools.dev/cordoned-by": "apart/v1"}
+    PoolRecord(drained, "apart").update(lambda now: replace(now, progress=cluster_note))
+    sight = watching.Watching(drained).look()
+    assert list(sight.drains) == ["drain of worker/v1", "drain of apart/v1"]
+    console = Console(file=io.StringIO(), width=80, height=24, color_system=None)
+    console.print(watching.drawn(sight, console, 350.0))
+    lines = console.file.getvalue().splitlines()
+    assert (max(map(len, lines)) <= 80, len(lines) <= 23) == (True, True), "\n".join(lines)
+    assert lines[0].startswith("POOL")
+    assert any(line.startswith("pod shop/web on old-1, for 4 min 20 s: pdb-exhausted") for line in lines)
+    assert lines[-1].startswith("drain of apart/v1: 2/3 nodes, 0 pods left; blocked")
+
+
+def test_without_a_drain_the_nodes_of_all_pools_are_shown():
+    cluster = MemoryCluster()
+    for number in range(40):
+        cluster.add_node(f"n-{number:02}", f"i-{number}", pool="worker", version="v1", ready=number > 0)
+    console = Console(file=io.StringIO(), width=80, height=24, color_system=None)
+    console.print(watching.drawn(watching.Watching(cluster).look(), console, 0.0))
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["n-00", "worker/v1", "not", "ready"] in lines
+    assert lines[-1][0] == "and"
+    assert len(lines) <= 23

@@ -33,6 +33,7 @@ from pulumi_nodepools.hooks.batch_command import command_of
 from pulumi_nodepools.hooks.draining import status_line
 from pulumi_nodepools.selection import Chosen, Selection, select
 
+_STOPPING = "stopping: nothing new is evicted; press ^C again to end at once"
 _UNBUDGETED = "Pods without a budget: paced (at most a quarter of a controller's at a time), or all at once."
 
 
@@ -208,7 +209,8 @@ def _stopped_by_signals(stop: threading.Event) -> ExitStack:
 
     def ask(_number: int, _frame: object) -> None:
         stop.set()
-        say("stopping: nothing new is evicted; press ^C again to end at once")
+        # Not from here: the interrupted thread may be in the middle of a write to the same stream.
+        threading.Thread(target=say, args=[_STOPPING]).start()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     if threading.current_thread() is threading.main_thread():

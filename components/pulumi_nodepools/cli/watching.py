@@ -5,9 +5,9 @@ Drawn in its place on a terminal, as `drain` does it (cli/screen.py); else plain
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -39,8 +39,8 @@ class Sight:
 
     found: Mapping[str, Any]
     nodes: tuple[NodeView, ...] = ()
-    drains: Mapping[str, Progress] | None = None
-    """Those under way and those whose end was seen, by their titles."""
+    drains: Mapping[str, Progress] = field(default_factory=dict)
+    """Those under way and those whose end was seen, by their titles; first the ones that run."""
     trouble: str = ""
     """Why this is what an earlier look has shown."""
 
@@ -61,8 +61,7 @@ class Watching:
         found, world = collect(self._client), look(self._client, ("nodes", "pods"))
         left = watched.pods_left(world.pods, time.time())
         drains = {}
-        for pool in found["pools"]:
-            run = self._run(pool)
+        for run in sorted(map(self._run, found["pools"]), key=lambda run: not run.alive):
             before = self._followed.get(run.owner)
             if before or watched.in_progress(run, world.nodes):
                 drains[f"drain of {run.owner}"] = self._followed[run.owner] = watched.progress(
@@ -122,25 +121,30 @@ def _printed() -> Callable[[Sight], None]:
 def plain(sight: Sight) -> str:
     """In lines, without nodes."""
     lines = [table(sight.found)]
-    for title, progress in (sight.drains or {}).items():
+    for title, progress in sight.drains.items():
         lines += [f"{title}: {status_line(progress)}", *(f"  {one}" for one in progress.blocked)]
     return "\n".join([*lines, *(["", sight.trouble] if sight.trouble else [])])
 
 
 def drawn(sight: Sight, console: Console, wall: float) -> RenderableType:
-    """Versions, then the drains; where there is none, the nodes."""
+    """Versions, then the drain that runs, and a line for each other one; where there is none, the nodes."""
     # Cut at the terminal's edge: a wrapped line would tear the columns.
     parts: list[RenderableType] = [Text(table(sight.found), no_wrap=True, overflow="ellipsis"), Text("")]
     if sight.trouble:
         parts.insert(0, Text(sight.trouble, style="yellow"))
-    for title, progress in (sight.drains or {}).items():
-        parts.append(picture(title, progress, console, wall, _lines(parts, console)))
-    if not sight.drains:
-        parts.append(_idle(sight.nodes, console.height - _lines(parts, console) - 2, console.width))
-    return Group(*parts)
+    drains = list(sight.drains.items())
+    below = [
+        Text(f"{title}: {status_line(progress)}", no_wrap=True, overflow="ellipsis") for title, progress in drains[1:]
+    ]
+    used = _lines([*parts, *below], console)
+    if drains:
+        parts.append(picture(*drains[0], console, wall, used))
+    else:
+        parts.append(_idle(sight.nodes, console.height - used - 2, console.width))
+    return Group(*parts, *below)
 
 
-def _lines(parts: list[RenderableType], console: Console) -> int:
+def _lines(parts: Sequence[RenderableType], console: Console) -> int:
     return len(console.render_lines(Group(*parts)))
 
 
