@@ -1,14 +1,16 @@
-"""The old version is scaled while it is replaced: the new one is never smaller."""
+"""The old version is scaled while it is replaced: the new one is never smaller, and what came late is drained too."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from pulumi_nodepools.cluster.record import PoolRecord
 from sandbox.engine import Project
+from tests.e2e.boundaries import evicting
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud
 from tests.e2e.record import uninterrupted
+from tests.e2e.rolling import Roll
 from tests.e2e.versions import listing, serves, stands_by
 from tests.started import UP, Engine
 
@@ -70,3 +72,28 @@ def _take_the_empty_one(cloud: Cloud, pool: str) -> None:
     cloud.aws("autoscaling").terminate_instance_in_auto_scaling_group(
         InstanceId=empty["spec"]["providerID"].rsplit("/", 1)[-1], ShouldDecrementDesiredCapacity=True
     )
+
+
+def test_a_node_that_joins_in_the_middle_of_the_drain_is_made_up_for_and_drained(
+    cloud: Cloud, make_roll: Callable[..., Roll]
+) -> None:
+    roll = make_roll("late")
+    with uninterrupted(cloud, "late", "joined-in-the-drain") as record:
+        engine, gate = roll.start_until(evicting(roll.journal, after=1))
+        _launch_against_the_freeze(cloud, "late", 3)
+        cloud.until(lambda: len(cloud.nodes("late", OLD)) == 3 and cloud.schedulable("late", OLD) == 0)
+        gate.decide(deliver=True)
+        engine.wait(180).expect()
+        stands_by(cloud, "late", OLD, 3)
+        serves(cloud, "late", NEW, app=roll.app, nodes=3)
+        assert sorted(roll.journal.evicted()) == roll.pods
+        assert len(set(roll.journal.cordoned())) == 3
+        assert record.ledger.lowest_ready() >= 2
+        roll.project.up("--skip-preview", "--expect-no-changes").expect()
+
+
+def _launch_against_the_freeze(cloud: Cloud, pool: str, size: int) -> None:
+    """What somebody may do by hand to a group whose drain has frozen it."""
+    scaling = cloud.aws("autoscaling")
+    scaling.resume_processes(**_group(pool, OLD), ScalingProcesses=["Launch"])
+    scaling.update_auto_scaling_group(**_group(pool, OLD), MaxSize=size, DesiredCapacity=size)

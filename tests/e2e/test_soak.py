@@ -10,7 +10,7 @@ from sandbox.story import soaking
 from sandbox.story.soak import KERNEL_LINE, SoakNodes
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.scenario, pytest.mark.timeout(900)]
 
 POOL, UNPATCHED = "soaked", "7.6.1811"
 SOAK = soaking.rules(seconds=60, runs=3)
