@@ -6,6 +6,7 @@ import yaml
 from pulumi_nodepools import names
 from sandbox.control_plane import ControlPlane
 from tests.e2e.conftest import OLD, Cloud
+from tests.rights_case import environment
 from tests.sandbox.aws_case import running_aws
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -13,6 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 def test_destroy_is_refused_with_the_wrong_account_or_cluster(cloud: Cloud, make_project, tmp_path) -> None:
     project = make_project("safe", administrator=True)  # a role would lead to its own account
+    project.env |= environment(cloud.sandbox, "operator")
     project.up("--skip-preview").expect()
 
     with running_aws(tmp_path, account="210987654321") as other:

@@ -65,7 +65,7 @@ def test_a_roll_behind_load_balancers_with_volumes_loses_no_request(cloud: Cloud
     web = Route("traffic/web", target_group(cloud, "web", "HTTP", local=False))
     ingress = Route("traffic/ingress", target_group(cloud, "ingress", "TCP", local=True), local=True)
     routes = [web, ingress, Route("traffic/db"), Route("traffic/single")]
-    project = make_project(POOL, administrator=False)
+    project = make_project(POOL)
     project.edit(behind(web.arn))
     bindings = [Binding(ingress, {names.POOL_LABEL: POOL})]
     balancers = BalancerController(cloud.client, cloud.aws("elbv2"), cloud.sandbox.aws_endpoint, bindings)
