@@ -87,7 +87,7 @@ class Cluster:
 
     def drain(self, pool, *, guard=None, listen=None, owner=None, client=None, **more):
         """Drain the nodes of a pool; those that `passed` names are the drain's own, the rest are settings."""
-        passed = {key: more.pop(key) for key in ("stop", "instances", "leave", "command") if key in more}
+        passed = {key: more.pop(key) for key in ("stop", "instances", "leave", "command", "behind") if key in more}
         chosen = DrainSettings(**{"batch_size": "100%", "node_timeout": 60, "total_timeout": 90} | more)
         with self.requests.forcing() if chosen.on_timeout == "force" else nullcontext():
             return drain(

@@ -13,8 +13,8 @@ from tests.apiserver.drain_case import NODES, on
 pytestmark = pytest.mark.apiserver
 
 
-def two_nodes(cluster, pool):
-    """An app with a pod on each of two nodes of a pool; room for one of the two elsewhere."""
+def two_nodes(cluster, pool, *, elsewhere=2):
+    """An app with a pod on each of two nodes of a pool; room for as many of them elsewhere."""
     space = cluster.namespace()
     cluster.nodes(pool, 2)
     apart = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "app"}}}
@@ -22,7 +22,7 @@ def two_nodes(cluster, pool):
     spread = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}
     cluster.deployment(space, "app", 2, affinity={**where, **spread})
     cluster.wait_ready(space, 2)
-    cluster.nodes(f"{pool}-new", 2)
+    cluster.nodes(f"{pool}-new", elsewhere)
     return space
 
 
@@ -77,6 +77,22 @@ def test_a_pod_that_found_no_node_since_the_first_batch_ends_the_drain_there(clu
     assert why.reason == "replacement-unschedulable"
     assert f"{space}/late" in why.object
     assert len(on_old(cluster, space, "crowd")) == 1
+
+
+def test_what_a_stopped_drain_has_broken_the_next_run_waits_for_and_touches_nothing(cluster):
+    space = two_nodes(cluster, "behind", elsewhere=0)
+    with pytest.raises(DrainBlockedError, match="batch 1 is bad") as caught:
+        gated(cluster, "behind", BatchGate(), node_timeout=6)
+    behind = caught.value.report.behind
+    assert [*behind.values()] == [2]
+    (left,) = on_old(cluster, space, "behind")
+    with pytest.raises(DrainBlockedError, match="workloads that an earlier run has moved are not back") as again:
+        gated(cluster, "behind", BatchGate(), node_timeout=6, behind=behind)
+    assert again.value.report.behind == behind
+    assert [pod["metadata"]["uid"] for pod in on_old(cluster, space, "behind")] == [left["metadata"]["uid"]]
+    cluster.nodes("behind-new", 2)
+    assert gated(cluster, "behind", BatchGate(), behind=behind).outcome == "drained"
+    assert len(cluster.ready(space)) == 2
 
 
 def unschedulable(pod):

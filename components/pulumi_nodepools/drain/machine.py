@@ -64,7 +64,6 @@ def _synced(state: State, _: Synced, now: float) -> None:
         for uid in state.world.by_node.get(track.name, ()):
             state.nodes.judge(state.world.pods[uid], now + state.wall_offset, fresh=False)
             state.workloads.remember(state.world.pods[uid])
-    state.workloads.begin()
     state.unscheduled.begin([there for there in map(state.nodes.present, state.nodes.tracks) if there])
     if not state.nodes.tracks:
         _finish(state, Finish("drained", "no nodes belong to this drain"), now)

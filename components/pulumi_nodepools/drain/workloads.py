@@ -11,18 +11,13 @@ class Workloads:
     """Baselines of the controllers with pods on our nodes. Jobs and unknown owners are nobody's promise."""
 
     def __init__(self, world: World, behind: Mapping[str, int]) -> None:
-        """`behind`: controllers that an earlier run has left with fewer ready pods than these, by UID."""
+        """`behind`: controllers (UID) that an earlier run left with fewer ready pods than these: it has broken them."""
         self.lagging: dict[str, None] = {}
         """Touched controllers with fewer ready pods than before."""
         self.touched_in_batch = False
         self.touched: dict[str, None] = dict.fromkeys(behind)
         self._world = world
         self._baseline: dict[str, int] = dict(behind)
-
-    def begin(self) -> None:
-        """See who is still behind; what an earlier run has broken was not broken before."""
-        for owner in self.touched:
-            self.changed(owner)
 
     def behind(self) -> dict[str, int]:
         """Who lags now, and how many ready pods each had: for the next run, if this one ends here."""
