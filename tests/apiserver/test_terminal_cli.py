@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import select
 import struct
 import subprocess
@@ -9,8 +10,10 @@ import sys
 import termios
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from pulumi_nodepools.cluster.record import PoolRecord
 from tests.apiserver import cli_case
@@ -18,16 +21,18 @@ from tests.apiserver.drain_case import NODES, on
 
 pytestmark = pytest.mark.apiserver
 
+PREVIEW = Path(__file__).parents[2] / "docs" / "rbac" / "preview.yaml"
+CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SIZE = struct.pack("HHHH", 24, 80, 0, 0)
 
 
 class Terminal:
     """A command whose three streams are one terminal, which it is in control of."""
 
-    def __init__(self, cluster, *arguments):
+    def __init__(self, cluster, *arguments, kubeconfig=None):
         self._ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, SIZE)
-        env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "KUBECONFIG": str(cluster.plane.kubeconfig)}
+        env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "KUBECONFIG": str(kubeconfig or cluster.plane.kubeconfig)}
         self.process = subprocess.Popen(
             # Else ^C would reach nobody.
             ["setsid", "--ctty", sys.executable, "-m", "pulumi_nodepools.cli", *arguments],
@@ -35,7 +40,9 @@ class Terminal:
             env=env,
         )
         os.close(theirs)
+        self._shown = b""
         self.text = ""
+        """What was shown, one picture after the other, without colours and movements."""
 
     def __enter__(self):
         return self
@@ -56,7 +63,8 @@ class Terminal:
             except OSError:  # the other end is closed: Linux calls that an error
                 data = b""
                 assert wanted in self.text, f"it ended without {wanted!r}:\n{self.text}"
-            self.text += data.decode()
+            self._shown += data
+            self.text = CODES.sub("", self._shown.decode(errors="ignore"))
 
     def press(self, key):
         os.write(self._ours, key)
@@ -77,6 +85,17 @@ def stuck(cluster, request):
     cluster.budget(space, "web", minAvailable=4)
     cluster.wait(lambda: cluster.allowed(space, "web") == 0)
     return name, space
+
+
+@pytest.fixture
+def onlooker(cluster, tmp_path):
+    """The kubeconfig of somebody with the rights of docs/rbac/preview.yaml and no others."""
+    for body in yaml.safe_load_all(PREVIEW.read_text()):
+        space = body["metadata"].get("namespace")
+        kind = body["kind"].lower() + "s"
+        path = f"/apis/rbac.authorization.k8s.io/v1/{f'namespaces/{space}/' if space else ''}{kind}"
+        cluster.request("POST", path, body)
+    return cluster.plane.mint_kubeconfig(tmp_path / "onlooker.kubeconfig", "onlooker", ["nodepools-preview"])
 
 
 def _free(cluster, space):
@@ -107,12 +126,12 @@ def test_ctrl_c_says_what_it_leaves_and_the_same_command_goes_on(cluster, stuck)
     assert "\x1b" not in again.stderr, "plain lines where nobody looks"
 
 
-def test_a_drain_of_another_process_is_watched_from_its_first_block_over_its_death_to_its_end(cluster, stuck):
+def test_a_drain_of_another_process_is_watched_from_its_first_block_over_its_death_to_its_end(cluster, stuck, onlooker):
     name, space = stuck
     drain = ("drain", "--pool", name, "--version", "v1", "--batch-size", "100%")
     title = f"drain of {name}/v1"
-    with Terminal(cluster, "status", "--watch") as watch:
-        watch.until(f"{name}-v1-0")
+    with Terminal(cluster, "status", "--watch", kubeconfig=onlooker) as watch:
+        watch.until("NODE")
         assert title not in watch.text, "nothing is drained yet"
         with cli_case.Running(cluster, *drain) as killed:
             watch.until(title)

@@ -112,7 +112,14 @@ def test_a_note_comes_back_and_its_size_is_bounded():
 
 
 @pytest.mark.parametrize(
-    "written", [{}, {"schema": SCHEMA + 1}, {"owner": 7}, {"schema": 1, "owner": "worker/v1"}, {"nodesDone": "many"}]
+    "written",
+    [
+        {},
+        note_of(DRAINING, OWNER, "h", 1.0).to_json() | {"schema": SCHEMA + 1},
+        {"owner": 7},
+        {"schema": 1, "owner": "worker/v1"},
+        {"nodesDone": "many"},
+    ],
 )
 def test_a_note_that_cannot_be_read_is_none_and_hinders_no_record(written):
     text = Record("worker", serving="v2", progress=written).to_json()
