@@ -94,7 +94,7 @@ def nodes(
         Claim(
             "every new node rebooted exactly once",
             set(reboots.values()) == {1},
-            f"reboots: {sorted(reboots.values())}",
+            f"{len(reboots)} nodes; number of reboots: {', '.join(map(str, sorted(set(reboots.values()))))}",
         ),
     ]
 

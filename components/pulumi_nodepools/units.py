@@ -26,6 +26,11 @@ def share(field: str, value: str | int, total: int) -> int:
     return max(1, total * int(digits) // 100) if percent else int(digits)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 node`, `14 nodes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration(time: float) -> str:
     """As people say it: 18.5 s, 3 min 20 s, 2 h 5 min."""
     if time < 60:

@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_nodepools.errors import ConfigError
-from pulumi_nodepools.units import seconds, share
+from pulumi_nodepools.units import counted, seconds, share
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,7 @@ def test_shares(value: str | int, total: int, expected: int) -> None:
 def test_what_is_no_share_is_refused(value: str | int) -> None:
     with pytest.raises(ConfigError, match=r"drain\.batchSize: .* neither a count"):
         share("drain.batchSize", value, 14)
+
+
+def test_one_is_not_many():
+    assert [counted(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]

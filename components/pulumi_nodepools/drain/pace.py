@@ -1,7 +1,7 @@
 """How much longer a drain may take, judged by what it took so far. Pure."""
 
 from pulumi_nodepools.drain.model import Progress
-from pulumi_nodepools.units import duration
+from pulumi_nodepools.units import counted, duration
 
 
 def time_left(progress: Progress) -> str:
@@ -12,5 +12,5 @@ def time_left(progress: Progress) -> str:
     done, left = progress.nodes_done, progress.nodes_total - progress.nodes_done
     if not done or not left or not progress.working or progress.blocked:
         return ""
-    took, nodes = progress.working, "1 node" if done == 1 else f"{done} nodes"
+    took, nodes = progress.working, counted(done, "node")
     return f"about {duration(round(took / done * left))} left ({nodes} took {duration(round(took))})"

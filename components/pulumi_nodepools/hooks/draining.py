@@ -40,6 +40,7 @@ from pulumi_nodepools.hooks.place import Place, PlaceProps, list_nodes, open_pla
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
 from pulumi_nodepools.hooks.skip import way_past
+from pulumi_nodepools.units import counted
 
 SETTLE_SECONDS = 60.0
 """How long instances may take to join or to go before their doubt becomes a refusal."""
@@ -109,7 +110,7 @@ class Drain:
             while set(self.members.nodes) - self.drained:
                 self._drain()
                 self._settle()
-            self._finish(f"{props.title}: {len(self.members.nodes)} nodes drained")
+            self._finish(f"{props.title}: {counted(len(self.members.nodes), 'node')} drained")
 
     def _drain(self) -> None:
         props = self.place.props
@@ -305,7 +306,7 @@ class Drain:
                 floor = groups.describe(session, serving_groups).values()
                 freezing.hold_floor(session, self.record, serving, floor)
         names = ", ".join(view.name for view in self.views)
-        held = f"{names or 'no group'} frozen at {len(self.members.nodes)} nodes"
+        held = f"{names or 'no group'} frozen at {counted(len(self.members.nodes), 'node')}"
         self.engine.info(props.urn, f"{props.title}: {held}; {_INTERRUPTED}")
 
     def _listen(self, progress: Progress) -> None:
