@@ -173,6 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
                 threading.Timer(seconds, self._reset).start()
             self._watch(asked, _late(lines, seconds, self.proxy.closed) if how == "stale-watch" else lines)
         else:
+            if answer.status == 200:
+                self.proxy.script.watches.listed(urlsplit(asked.path).path)
             self._answer(answer.status, answer.getheaders(), answer.read())
 
     def _forward(self, asked: Asked) -> HTTPResponse:

@@ -41,6 +41,12 @@ class Watches:
             if not self._open[path]:
                 self._unseen[path] = self._clock()
 
+    def listed(self, path: str) -> None:
+        """All objects of a kind were read, whether a watch is open or not."""
+        with self._lock:
+            if path in self._unseen:
+                self._unseen[path] = self._clock()
+
     def refuse(self, asked: Asked, seconds: float) -> bool:
         """Whether this request is a watch that may not be opened now; with `seconds` none may for so long."""
         if "evict" in asked.words:
@@ -62,6 +68,4 @@ class Watches:
             for kind in NEEDED:
                 seconds = now - self._unseen.get(kind, now)
                 if seconds > _LIMIT:
-                    self.blindly.append(
-                        f"{path} was asked for {seconds:.0f} s after the last watch of {kind} had ended"
-                    )
+                    self.blindly.append(f"{path} was asked for {seconds:.0f} s after {kind} had been seen last")

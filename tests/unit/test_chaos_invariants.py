@@ -24,7 +24,7 @@ BAD = {
     "interruption": {"interruptions": [DOWN]},
     "capacity": {"lowest_ready": 2},
     "eviction": {"requests": [TWICE]},
-    "blind": {"blindly": [f"{EVICTED} was asked for 9 s after the last watch of /api/v1/pods had ended"]},
+    "blind": {"blindly": [f"{EVICTED} was asked for 9 s after /api/v1/pods had been seen last"]},
     "aws-request": {"aws": ["c1 asked for autoscaling:DeleteAutoScalingGroup of prod-c1-v1"]},
     "not-empty": {"not_empty": ["web-1"]},
     "left-over": {"left_over": ["node a is cordoned"]},

@@ -44,6 +44,16 @@ def test_an_eviction_long_after_the_last_watch_of_a_kind_ended_is_found(kind: st
     assert case.evicts_at(110.0) == 1
 
 
+def test_a_list_is_sight_as_well() -> None:
+    case = Case()
+    case.open(NEEDED[0])
+    case.close(NEEDED[0])
+    case.now = 100.0
+    case.watches.listed(NEEDED[0])
+    assert case.evicts_at(107.0) == 0
+    assert case.evicts_at(109.0) == 1
+
+
 def test_one_of_two_watches_is_enough() -> None:
     case = Case()
     case.open(NEEDED[0])
