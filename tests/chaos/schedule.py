@@ -118,6 +118,8 @@ def draw(seed: int) -> Schedule:
     dice = random.Random(seed)
     leads = KINDS[seed % ROUND :: ROUND]
     others = [kind for kind in KINDS if kind not in (*leads, *_LASTING) and not kind.startswith(_SHARED)]
+    if _BLIND in leads:  # what a drain does that sees nothing is to be seen
+        others = [kind for kind in others if not kind.startswith(_ENDING)]
     skews = (0.0, 0.0)
     if seed % 3 == 0:
         skews = dice.choice((-3600.0, -20.0, 20.0, 3600.0)), dice.choice((-600.0, 0.0, 600.0))
