@@ -75,7 +75,7 @@ SHOWN = {
 @pytest.mark.parametrize("name", PREVIEWED)
 def test_an_example_is_previewed_as_it_stands_there(cloud: Cloud, tmp_path: Path, name: str) -> None:
     with BEFORE.get(name, nothing)(cloud, tmp_path):
-        rights = environment(cloud.sandbox, "preview")
+        rights = environment(cloud.sandbox, "preview", user="reader")
         project = Project(tmp_path / name, cloud.sandbox.env | rights, source=EXAMPLES / name)
         project.create()
         if name == "existing_hosts":
