@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from sandbox.controllers.loop import instance_of
+from tests.e2e.balancers import healthy, outsider, registered
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud
 from tests.e2e.record import uninterrupted
 from tests.e2e.versions import listing, serves, stands_by, up
@@ -20,6 +22,8 @@ def test_a_version_is_tried_promoted_rolled_back_promoted_again_retired_and_remo
     project = make_project("life")
     project.up("--skip-preview").expect()
     cloud.deployment("web", "life", replicas=2, budget={"maxUnavailable": 1})
+    old, stays = {instance_of(node) for node in cloud.nodes("life", OLD)}, outsider(cloud)
+    by_hand = registered(cloud, "life", {*old, stays})
     try:
         with uninterrupted(cloud, "life", "lifecycle"):
             up(project, _both(OLD, new=NEW_SPEC | {"canary": {"count": 1}}))
@@ -33,9 +37,11 @@ def test_a_version_is_tried_promoted_rolled_back_promoted_again_retired_and_remo
             assert set(cloud.groups("life")) == {OLD, NEW}, "the canary's group is gone"
             serves(cloud, "life", NEW, app="web")
             stands_by(cloud, "life", OLD)
+            assert healthy(cloud, by_hand) == {stays}
 
             up(project, _both(OLD))
             serves(cloud, "life", OLD, app="web")
+            cloud.until(lambda: healthy(cloud, by_hand) == {*old, stays})
             stands_by(cloud, "life", NEW)
 
             up(project, _both(NEW))
