@@ -61,6 +61,10 @@ class Cluster:
         body = {"metadata": {"name": name}, "spec": workload(name, replicas, **spec) | {"serviceName": name}}
         self.request("POST", f"/apis/apps/v1/namespaces/{namespace}/statefulsets", body)
 
+    def service(self, namespace, name):
+        body = {"metadata": {"name": name}, "spec": {"selector": {"app": name}, "ports": [{"port": 80}]}}
+        self.request("POST", f"/api/v1/namespaces/{namespace}/services", body)
+
     def budget(self, namespace, name, app=None, **spec):
         selector = {"matchLabels": {"app": app or name}}
         body = {"metadata": {"name": name}, "spec": {"selector": selector, **spec}}

@@ -1,16 +1,13 @@
 """Volumes of moved pods against the real API server; attached by the test, or by the sandbox's controller."""
 
-import time
-
 import pytest
 
-from pulumi_nodepools.drain import detaching
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import CapacityError, DrainBlockedError
 from pulumi_nodepools.hooks import guards
-from sandbox.controllers.attachments import FORCED, AttachmentController
 from sandbox.controllers.attachments import VOLUMES as SIMULATED
-from tests.apiserver.drain_case import NODES, on, pod_spec
+from sandbox.controllers.attachments import AttachmentController
+from tests.apiserver.drain_case import NODES, on
 
 pytestmark = pytest.mark.apiserver
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
@@ -35,6 +32,12 @@ def volume(cluster, space, name, **spec):
     path = f"/api/v1/namespaces/{space}/persistentvolumeclaims"
     cluster.request("POST", path, {"metadata": {"name": name}, "spec": claim})
     cluster.wait(lambda: cluster.request("GET", f"{path}/{name}")["status"]["phase"] == "Bound", what="the claim")
+
+
+def in_zone(zone):
+    """The spec of a volume that only nodes of a zone can use."""
+    needs = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}
+    return {"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [needs]}]}}}
 
 
 def attach(cluster, name, node):
@@ -109,9 +112,7 @@ def test_volumes_of_pods_that_stay_and_of_no_one_are_not_waited_for(cluster):
 def test_a_zone_without_room_is_refused_before_the_first_cordon_and_named(cluster):
     space = cluster.namespace()
     (node,) = cluster.nodes("zone", 1, zones=("b",))
-    needs = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["b"]}
-    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [needs]}]}}
-    volume(cluster, space, "zone-data", nodeAffinity=affinity)
+    volume(cluster, space, "zone-data", **in_zone("b"))
     cluster.stateful_set(space, "db", 1, **on("zone", "zone-new"), **mounting("zone-data"))
     cluster.wait_ready(space, 1)
     cluster.nodes("zone-new", 2, zones=("a", "c"))
@@ -127,14 +128,6 @@ def test_a_zone_without_room_is_refused_before_the_first_cordon_and_named(cluste
     assert cluster.drain("zone", guard=guard).outcome == "drained"
     cluster.wait_ready(space, 1)
     assert cluster.pods(space)[0]["spec"]["nodeName"] == "zone-new-b-0"
-
-
-def bare(cluster, space, node, claim):
-    """A pod that no gate waits for, on a node, with a volume."""
-    metadata = {"name": claim, "labels": {SIMULATED: "simulated"}}
-    spec = pod_spec(nodeSelector={"kubernetes.io/hostname": node}, **mounting(claim))
-    cluster.request("POST", f"/api/v1/namespaces/{space}/pods", {"metadata": metadata, "spec": spec})
-    cluster.wait_ready(space, 1)
 
 
 def test_volumes_follow_their_pods_and_a_pod_waits_until_its_volume_is_off_the_other_node(cluster):
@@ -155,37 +148,3 @@ def test_volumes_follow_their_pods_and_a_pod_waits_until_its_volume_is_off_the_o
         )
         assert attachment["spec"]["nodeName"] == "follow-new-0" != node
         assert not controller.abandoned
-
-
-def test_an_instance_that_ends_with_a_volume_holds_it_for_six_minutes_more(cluster):
-    space = cluster.namespace()
-    node, other = cluster.nodes("hang", 2)
-    volume(cluster, space, "hang-data")
-    with AttachmentController(cluster.client) as controller:
-        bare(cluster, space, node, "hang-data")
-        began = time.monotonic()
-        cluster.request("DELETE", f"/api/v1/namespaces/{space}/pods/hang-data", {"gracePeriodSeconds": 0})
-        cluster.request("DELETE", f"{NODES}/{node}")
-        cluster.wait(lambda: not cluster.pods(space))
-        bare(cluster, space, other, "hang-data")
-        assert time.monotonic() - began >= FORCED
-        assert controller.abandoned == {"hang-data"}
-
-
-@pytest.mark.parametrize("waits", [True, False])
-def test_only_a_drain_that_waits_leaves_no_volume_on_an_instance_that_ends(cluster, waits, monkeypatch):
-    pool = f"wait-{str(waits).lower()}"
-    space = cluster.namespace()
-    (node,) = cluster.nodes(pool, 1)
-    volume(cluster, space, f"{pool}-data")
-    if not waits:
-        monkeypatch.setattr(detaching, "over", lambda *_: True)
-    with AttachmentController(cluster.client, detach=8.0) as controller:
-        bare(cluster, space, node, f"{pool}-data")
-        assert cluster.drain(pool, bare_pods="allow").outcome == "drained"
-        cluster.request("DELETE", f"{NODES}/{node}")
-        cluster.wait(lambda: node not in {item["metadata"]["name"] for item in controller.items(NODES)})
-        if waits:
-            assert not controller.abandoned
-        else:
-            cluster.wait(lambda: controller.abandoned == {f"{pool}-data"})

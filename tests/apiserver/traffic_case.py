@@ -70,10 +70,6 @@ class Stage:
             self.cluster.request("PATCH", f"{NODES}/{name}", patch)
         return names
 
-    def service(self, name: str) -> None:
-        body = {"metadata": {"name": name}, "spec": {"selector": {"app": name}, "ports": [{"port": 80}]}}
-        self.cluster.request("POST", f"/api/v1/namespaces/{self.space}/services", body)
-
     def deployment(self, name: str, replicas: int) -> None:
         """One pod per old or new node at most. A pod ends as soon as it is told to: health checks are slower."""
         spread = {"labelSelector": {"matchLabels": {"app": name}}, "topologyKey": "kubernetes.io/hostname"}
@@ -82,14 +78,14 @@ class Stage:
         quick = {"sandbox.nodepools.dev/stop-delay": "0.1"}
         self.cluster.deployment(self.space, name, replicas, affinity=affinity, annotations=quick)
         self.cluster.budget(self.space, name, maxUnavailable=1)
-        self.service(name)
+        self.cluster.service(self.space, name)
 
     def daemon_set(self, name: str) -> None:
         spec = workload(name, 0, nodeSelector={"family": self.name})
         del spec["replicas"]
         body = {"metadata": {"name": name}, "spec": spec}
         self.cluster.request("POST", f"/apis/apps/v1/namespaces/{self.space}/daemonsets", body)
-        self.service(name)
+        self.cluster.service(self.space, name)
 
     def states(self, service: str) -> dict[str, str]:
         """Of each registered target, by node."""

@@ -48,6 +48,12 @@ def test_commands_and_targets_that_are_shown_exist(page):
     assert targets <= set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_are_named_with_their_path_exist(page):
+    for file, test in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page.read_text()):
+        assert f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+
+
 def test_relative_links_lead_somewhere():
     for page in [*PAGES, *ROOT.glob("docs/adr/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
