@@ -15,6 +15,7 @@ def session(monkeypatch):
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(key, "testing")
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # a thousand that nobody asks for, at begin and end
     moto_gaps.fill()
     with mock_aws():
         yield Session(REGION)
