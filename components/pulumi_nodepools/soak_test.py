@@ -18,10 +18,10 @@ from pulumi_kubernetes.rbac import v1 as rbac
 
 from pulumi_nodepools.collector.rights import CLUSTER_RULES, NAMESPACE_RULES
 from pulumi_nodepools.collector.settings import Settings
-from pulumi_nodepools.collector_files import collector_files
 from pulumi_nodepools.drainer_access import after
 from pulumi_nodepools.kernel_watch import KernelWatch, digest_of
 from pulumi_nodepools.names import POOL_LABEL, SOAK_LABEL, SOAK_NAMESPACE, VERSION_LABEL
+from pulumi_nodepools.pod_files import collector_files, config_map_data, config_map_items
 from pulumi_nodepools.soak.document import spec_digest
 from pulumi_nodepools.soak.evidence import Group, Subject
 from pulumi_nodepools.soak_args import SoakArgs
@@ -106,7 +106,7 @@ class SoakTest(pulumi.ComponentResource):
 
     def _create_collector(self, rights: Sequence[pulumi.Resource]) -> None:
         args, name = self._args, f"{self._name}-collector"
-        program = {path.replace("/", "."): text for path, text in collector_files().items()}
+        program = config_map_data(collector_files())
         settings = pulumi.Output.all(args.image_id, pulumi.Output.from_input(args.spec)).apply(self._settings)
         written: Any = {"settings.json": settings}
         maps = [
@@ -135,7 +135,7 @@ class SoakTest(pulumi.ComponentResource):
         return Settings(subject, nodes, SOAK_NAMESPACE, tuple(args.soak.sets)).to_json()
 
     def _deployment(self, stamp: str) -> Any:
-        items = [{"key": path.replace("/", "."), "path": path} for path in collector_files()]
+        items = [{"key": key, "path": path} for key, path in config_map_items(collector_files()).items()]
         labels = {"app.kubernetes.io/name": "nodepools-collector", "app.kubernetes.io/instance": self._base}
         return {
             # Two collectors would write over each other.

@@ -7,7 +7,6 @@ is judged is `in_cluster.startup_validator`'s business; the launch hook is node_
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 
 import pulumi
 from pulumi_kubernetes.apps import v1 as apps
@@ -19,12 +18,10 @@ from pulumi_nodepools import config_checks as checks
 from pulumi_nodepools import names
 from pulumi_nodepools.args import NodeArgs
 from pulumi_nodepools.errors import ConfigError
+from pulumi_nodepools.pod_files import PACKAGE, config_map_data, config_map_items, validator_files
 
 TOKEN = "nodepools:kubernetes:StartupValidator"  # noqa: S105 - a type token
-_PACKAGE = "pulumi_nodepools"
 _MODULE = "in_cluster.startup_validator"
-SHIPPED = ("errors.py", "kernels.py", "names.py", "in_cluster/api.py", "in_cluster/startup_validator.py")
-"""Files of this library that run in the pods, below the folder of the package."""
 _REQUIREMENTS = "requirements.json"
 _FOLDER = "/program"
 _NOBODY = 65534
@@ -85,6 +82,7 @@ class StartupValidator(pulumi.ComponentResource):
 
     def _create_pods(self, pool: str, image: str, before: Sequence[pulumi.Resource]) -> apps.DaemonSet:
         labels = {"app.kubernetes.io/name": self._physical}
+        mounted = config_map_items([*validator_files(), _REQUIREMENTS])
         spec = core.PodSpecArgs(
             service_account_name=self._physical,
             node_selector={names.POOL_LABEL: pool},
@@ -101,7 +99,7 @@ class StartupValidator(pulumi.ComponentResource):
                     name="program",
                     config_map=core.ConfigMapVolumeSourceArgs(
                         name=self._physical,
-                        items=[core.KeyToPathArgs(key=key, path=path) for key, path in _FILES.items()],
+                        items=[core.KeyToPathArgs(key=key, path=path) for key, path in mounted.items()],
                     ),
                 )
             ],
@@ -125,7 +123,7 @@ def _container(image: str) -> core.ContainerArgs:
     return core.ContainerArgs(
         name="validator",
         image=image,
-        command=["python3", "-m", f"{_PACKAGE}.{_MODULE}", "--requirements", f"{_FOLDER}/{_REQUIREMENTS}"],
+        command=["python3", "-m", f"{PACKAGE}.{_MODULE}", "--requirements", f"{_FOLDER}/{_REQUIREMENTS}"],
         env=[
             core.EnvVarArgs(name="PYTHONPATH", value=_FOLDER),
             core.EnvVarArgs(name="PYTHONDONTWRITEBYTECODE", value="1"),
@@ -143,8 +141,6 @@ def _container(image: str) -> core.ContainerArgs:
 
 def _data(pool: str, versions: Mapping[str, NodeArgs]) -> dict[str, str]:
     """The program's files and what it must find, as keys of a ConfigMap."""
-    package = resources.files(_PACKAGE)
-    programs = {_key(name): package.joinpath(name).read_text() for name in SHIPPED}
     wanted = {
         names.validated_value(pool, version): {
             "kernelArguments": list(nodes.kernel_arguments),
@@ -153,12 +149,4 @@ def _data(pool: str, versions: Mapping[str, NodeArgs]) -> dict[str, str]:
         for version, nodes in versions.items()
         if nodes.startup_taint
     }
-    return {**programs, _REQUIREMENTS: json.dumps(wanted, indent=1, sort_keys=True)}
-
-
-def _key(name: str) -> str:
-    """A key of a ConfigMap holds no slash."""
-    return name.replace("/", "__")
-
-
-_FILES = {_key(name): f"{_PACKAGE}/{name}" for name in SHIPPED} | {_REQUIREMENTS: _REQUIREMENTS}
+    return {**config_map_data(validator_files()), _REQUIREMENTS: json.dumps(wanted, indent=1, sort_keys=True)}

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from pulumi_nodepools.collector import pods
-from pulumi_nodepools.collector_files import collector_files
 from pulumi_nodepools.names import evidence_name
+from pulumi_nodepools.pod_files import collector_files
 from pulumi_nodepools.soak.correlate import correlate
 from pulumi_nodepools.soak.evidence import Runs
 from tests.apiserver.drain_case import NODES

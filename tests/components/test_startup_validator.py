@@ -8,7 +8,7 @@ import yaml
 
 from pulumi_nodepools import ConfigError, StartupValidator
 from pulumi_nodepools.config import parse
-from pulumi_nodepools.startup_validator import SHIPPED
+from pulumi_nodepools.pod_files import config_map_data, validator_files
 from tests.components.conftest import make_nodes
 from tests.components.engine import run
 
@@ -26,7 +26,7 @@ def test_pods_run_the_program_on_the_pools_nodes_whatever_taints_those_have():
     assert json.loads(config["requirements.json"]) == {
         "worker-v2": {"kernelArguments": ["cgroup.memory=nokmem"], "minimumKernel": "6.1.0"}
     }, "versions without the taint are none of its business"
-    assert {name.replace("/", "__") for name in SHIPPED} < set(config)
+    assert config_map_data(validator_files()).items() < config.items()
     spec = by_type["kubernetes:apps/v1:DaemonSet"]["spec"]["template"]["spec"]
     assert spec["nodeSelector"] == {"nodepools.dev/pool": "worker"}
     assert spec["tolerations"] == [{"operator": "Exists"}]
@@ -34,7 +34,9 @@ def test_pods_run_the_program_on_the_pools_nodes_whatever_taints_those_have():
     assert container["image"] == IMAGE
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     items = {item["key"]: item["path"] for item in spec["volumes"][0]["configMap"]["items"]}
-    assert items["in_cluster__startup_validator.py"] == "pulumi_nodepools/in_cluster/startup_validator.py"
+    assert (
+        items["pulumi_nodepools.in_cluster.startup_validator.py"] == "pulumi_nodepools/in_cluster/startup_validator.py"
+    )
     assert set(items) == set(config)
 
 

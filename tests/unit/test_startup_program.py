@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from pulumi_nodepools import kernels
 from pulumi_nodepools.in_cluster.startup_validator import change, refusal
 from pulumi_nodepools.names import STARTUP_TAINT
+from pulumi_nodepools.pod_files import validator_files
 
 LABELS = {"nodepools.dev/pool": "worker", "nodepools.dev/version": "v2"}
 WANTED = {"worker-v2": {"kernelArguments": ["cgroup.memory=nokmem", "nosmt"], "minimumKernel": "6.1.0-20"}}
@@ -65,13 +64,10 @@ def test_a_node_without_the_taint_is_left_alone():
 
 def test_what_is_shipped_runs_on_its_own(tmp_path):
     """In a folder with nothing else of the library, by another Python without its packages."""
-    from pulumi_nodepools.startup_validator import SHIPPED
-
-    source = Path(kernels.__file__).parent
-    for name in SHIPPED:
-        copy = tmp_path / "pulumi_nodepools" / name
+    for path, text in validator_files().items():
+        copy = tmp_path / path
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text((source / name).read_text())
+        copy.write_text(text)
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from pulumi_nodepools.collector.settings import Settings
-from pulumi_nodepools.collector_files import collector_files
+from pulumi_nodepools.pod_files import collector_files
 from pulumi_nodepools.soak.custom import with_custom
 from pulumi_nodepools.soak.evidence import Subject
 
