@@ -1,20 +1,14 @@
 """HostValidation through the real engine, the sandbox's command plugin and a real sshd."""
 
 import json
-import os
-import subprocess
-import sys
-from importlib.metadata import version
-from pathlib import Path
 
 import pytest
-from aws_case import REPOSITORY
 from plugin_case import Engine
+from program_case import Program
 from ssh_case import KERNEL, Host, host
 
 from pulumi_nodepools.bootstrap.host_check import host_check
 from pulumi_nodepools.host_validation import _RUN
-from sandbox.binaries import locate
 from sandbox.plugins.command import Command
 from sandbox.plugins.host import PluginError
 
@@ -36,44 +30,8 @@ pulumi.export("said", HostValidation("fix", args).results)
 """
 
 
-class Program:
-    """One stack with the machines that a test gives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "state").mkdir(parents=True)
-        runtime = f"runtime: {{name: python, options: {{virtualenv: {sys.prefix}}}}}"
-        (folder / "Pulumi.yaml").write_text(f"name: probe\n{runtime}\n")
-        (folder / "__main__.py").write_text(PROGRAM)
-        plugin = folder / "home/plugins" / f"resource-command-v{version('pulumi-command')}/pulumi-resource-command"
-        plugin.parent.mkdir(parents=True)
-        line = f'PYTHONPATH={REPOSITORY} exec {sys.executable} -m sandbox.plugins.command "$@"'
-        plugin.write_text(f"#!/bin/sh\n{line}\n")
-        plugin.chmod(0o755)
-        self.env = {
-            "PATH": os.pathsep.join([*map(str, locate().path_entries), os.environ["PATH"]]),
-            "HOME": str(folder),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_SKIP_UPDATE_CHECK": "1",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
-        }
-        self.run("stack", "init", "dev")
-
-    def run(self, *words: str, fails: bool = False, stdin: str = "") -> str:
-        done = subprocess.run(
-            ["pulumi", *words, "--non-interactive"],
-            cwd=self.folder,
-            env=self.env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert (done.returncode != 0) is fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
+class Machines(Program):
+    """A stack that validates the machines that a test gives it."""
 
     def ask(self, hosts: dict[str, Host], round_: str = "", fails: bool = False) -> str:
         """`pulumi up` with these machines."""
@@ -89,7 +47,7 @@ class Program:
 
 
 def test_patched_machines_pass_and_the_others_are_named_with_what_they_lack(tmp_path) -> None:
-    program = Program(tmp_path / "program")
+    program = Machines(tmp_path / "program", PROGRAM, "command")
     with host(tmp_path / "one", GOOD) as one, host(tmp_path / "two", GOOD) as two:
         (tmp_path / "two/user.pub").write_text((tmp_path / "one/user.pub").read_text())
         both = {"web-1": one, "web-2": two}

@@ -1,18 +1,13 @@
 """The real engine with the stand-ins: what only it can show about their answers on the wire."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_case import IMAGE, REPOSITORY, SUBNETS, Aws, running_aws
-
-from sandbox.binaries import locate
+from aws_case import IMAGE, SUBNETS, Aws, running_aws
+from program_case import Program
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(400)]  # about ten runs of the engine
 
@@ -33,49 +28,8 @@ pulumi.export("version", template.latest_version)
 """
 
 
-class Program:
-    """One stack whose plugins are the stand-ins."""
-
-    def __init__(self, folder: Path, aws: Aws) -> None:
-        self.folder = folder
-        (folder / "state").mkdir()
-        (folder / "Pulumi.yaml").write_text(
-            f"name: probe\nruntime: {{name: python, options: {{virtualenv: {sys.prefix}}}}}\n"
-        )
-        (folder / "__main__.py").write_text(PROGRAM)
-        for name in ("aws", "command"):
-            plugin = folder / "home" / "plugins" / f"resource-{name}-v{version(f'pulumi-{name}')}"
-            plugin.mkdir(parents=True)
-            script = plugin / f"pulumi-resource-{name}"
-            line = f'PYTHONPATH={REPOSITORY} exec {sys.executable} -m sandbox.plugins.{name} "$@"'
-            script.write_text(f"#!/bin/sh\n{line}\n")
-            script.chmod(0o755)
-        self.env = {
-            "PATH": os.pathsep.join([*map(str, locate().path_entries), os.environ["PATH"]]),
-            "HOME": str(folder),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_SKIP_UPDATE_CHECK": "1",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
-            "AWS_ENDPOINT_URL": aws.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-west-2",
-        }
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=110,
-            check=False,
-        )
-        assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
-        return done.stdout + done.stderr
+class Stack(Program):
+    """One that can be looked into."""
 
     def resources(self) -> dict[str, Any]:
         exported = json.loads(self.run("stack", "export"))["deployment"]["resources"]
@@ -83,17 +37,16 @@ class Program:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[tuple[Program, Aws]]:
+def program(tmp_path: Path) -> Iterator[tuple[Stack, Aws]]:
     (tmp_path / "aws").mkdir()
     with running_aws(tmp_path / "aws") as aws:
-        (tmp_path / "program").mkdir()
-        program = Program(tmp_path / "program", aws)
-        program.run("stack", "init", "dev")
+        access = {"AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        program = Stack(tmp_path / "program", PROGRAM, "aws", "command", env={**access, "AWS_REGION": "us-west-2"})
         program.run("config", "set", "type", "m5.2xlarge")
         yield program, aws
 
 
-def test_life_of_a_stack(program: tuple[Program, Aws]) -> None:
+def test_life_of_a_stack(program: tuple[Stack, Aws]) -> None:
     stack, aws = program
     preview = stack.run("preview", "--diff")
     assert "version: [unknown]" in preview
@@ -101,7 +54,7 @@ def test_life_of_a_stack(program: tuple[Program, Aws]) -> None:
 
     # The group is created but its processes cannot be suspended: the engine keeps what exists, the next run goes on.
     aws.switch(denyActions=["autoscaling:SuspendProcesses"])
-    failed = stack.run("up", "--yes", "--skip-preview", code=1)
+    failed = stack.run("up", "--yes", "--skip-preview", fails=True)
     assert "not authorized to perform: autoscaling:SuspendProcesses" in failed
     assert "Traceback" not in failed
     assert stack.resources()["group"]["id"] == "prod-worker-1"
