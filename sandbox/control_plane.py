@@ -31,6 +31,8 @@ PORTS = range(20_000, 32_000)
 PARTS = ("kwok", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
 # Twelve binaries of 100 MB may have to come from a cold disk.
 PATIENCE = 90.0
+_FAREWELL = 2.0
+"""Seconds that a part has to end by itself."""
 
 
 class ControlPlane:
@@ -222,9 +224,8 @@ class ControlPlane:
             return False
 
     def _end_all(self) -> bool:
-        # An API server whose etcd is gone would use up any patience.
-        patience = 20.0 if self._processes.alive("etcd") else 0.5
-        return stop_each(partial(self._processes.stop, name, timeout=patience) for name in PARTS)
+        # An API server waits for every open watch, and for an etcd that is gone. What it stores does not outlive it.
+        return stop_each(partial(self._processes.stop, name, timeout=_FAREWELL) for name in PARTS)
 
 
 @contextmanager
