@@ -5,6 +5,10 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+
+from pulumi_nodepools.cluster.record import PoolRecord
+from tests.apiserver.drain_case import on
 
 
 def _process(cluster, arguments, streams):
@@ -50,3 +54,16 @@ class Running:
         code = self._process.wait(100)
         self._reader.join(10)
         return code, json.loads(out) if out else None
+
+
+def two_versions(cluster, name):
+    """A pool with two nodes of v1, which carry four pods, and two of v2, which serves; the pods' namespace."""
+    for version in ("v1", "v2"):
+        labels = {"nodepools.dev/pool": name, "nodepools.dev/version": version}
+        cluster.nodes(f"{name}-{version}", 2, **labels)
+        if version == "v1":
+            space = cluster.namespace()
+            cluster.deployment(space, "web", 4, **on(f"{name}-v1", f"{name}-v2"))
+            cluster.wait_ready(space, 4)
+    PoolRecord(cluster.client, name).update(lambda now: replace(now, serving="v2"))
+    return space

@@ -1,7 +1,6 @@
 """The operator's commands as processes against the real API server: exit codes, streams, and what they leave."""
 
 import json
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from pulumi_nodepools.cluster.lease import LEASES
 from pulumi_nodepools.cluster.record import PoolRecord
 from tests.apiserver import cli_case
-from tests.apiserver.drain_case import NODES, on
+from tests.apiserver.drain_case import NODES
 from tests.conformance import replays
 
 pytestmark = pytest.mark.apiserver
@@ -24,14 +23,7 @@ def run(cluster):
 def pool(cluster, request):
     """A pool with two nodes of v1, which carry four pods, and two of v2, which serves."""
     name = f"pool-{request.node.name.split('_')[1]}"
-    for version in ("v1", "v2"):
-        labels = {"nodepools.dev/pool": name, "nodepools.dev/version": version}
-        cluster.nodes(f"{name}-{version}", 2, **labels)
-        if version == "v1":
-            space = cluster.namespace()
-            cluster.deployment(space, "web", 4, **on(f"{name}-v1", f"{name}-v2"))
-            cluster.wait_ready(space, 4)
-    PoolRecord(cluster.client, name).update(lambda now: replace(now, serving="v2"))
+    space = cli_case.two_versions(cluster, name)
     return name, space
 
 

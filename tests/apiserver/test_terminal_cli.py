@@ -9,7 +9,6 @@ import subprocess
 import sys
 import termios
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ import yaml
 
 from pulumi_nodepools.cluster.record import PoolRecord
 from tests.apiserver import cli_case
-from tests.apiserver.drain_case import NODES, on
+from tests.apiserver.drain_case import NODES
 
 pytestmark = pytest.mark.apiserver
 
@@ -74,14 +73,7 @@ class Terminal:
 def stuck(cluster, request):
     """A pool whose old version cannot be drained until its budget is deleted: its name and the namespace."""
     name = f"tty-{request.node.name.split('_')[1]}"
-    for version in ("v1", "v2"):
-        labels = {"nodepools.dev/pool": name, "nodepools.dev/version": version}
-        cluster.nodes(f"{name}-{version}", 2, **labels)
-        if version == "v1":
-            space = cluster.namespace()
-            cluster.deployment(space, "web", 4, **on(f"{name}-v1", f"{name}-v2"))
-            cluster.wait_ready(space, 4)
-    PoolRecord(cluster.client, name).update(lambda now: replace(now, serving="v2"))
+    space = cli_case.two_versions(cluster, name)
     cluster.budget(space, "web", minAvailable=4)
     cluster.wait(lambda: cluster.allowed(space, "web") == 0)
     return name, space
