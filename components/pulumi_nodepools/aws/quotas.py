@@ -5,6 +5,7 @@ said. EC2 counts what runs or begins to run, in the whole region.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from pulumi_nodepools.aws.session import Session
@@ -47,9 +48,16 @@ def _sizes(session: Session, kinds: Mapping[str, int]) -> list[int]:
 
 def _used(session: Session) -> int:
     filters = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-    return sum(
-        int(one["CpuOptions"]["CoreCount"]) * int(one["CpuOptions"]["ThreadsPerCore"])
+    running = [
+        one
         for reservation in session.pages("ec2", "describe_instances", "Reservations", Filters=filters)
         for one in reservation["Instances"]
         if _standard(one["InstanceType"]) and one.get("InstanceLifecycle") != "spot"
+    ]
+    told = [one["CpuOptions"] for one in running if "CpuOptions" in one]
+    # Where an instance does not tell, it has what its type has by default.
+    others = Counter(one["InstanceType"] for one in running if "CpuOptions" not in one)
+    sizes = _sizes(session, others) if others else []
+    return sum(int(cpu["CoreCount"]) * int(cpu["ThreadsPerCore"]) for cpu in told) + sum(
+        number * size for number, size in zip(others.values(), sizes, strict=True)
     )

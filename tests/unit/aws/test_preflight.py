@@ -92,6 +92,14 @@ def test_a_quota_counts_on_demand_instances_of_the_standard_families(quota, shor
         assert "is 21 (L-1216C47A)" in told
 
 
+@pytest.mark.parametrize(("quota", "short"), [(48, False), (47, True)])
+def test_instances_that_do_not_tell_their_cores_have_those_of_their_type(quota, short):
+    account = _account(quota)
+    silent = {"InstanceType": "m5.2xlarge"}
+    account.answers["describe_instances"] = [{"Instances": [silent, silent, _running("m5.2xlarge", 4)]}]
+    assert bool(quotas.shortage(account, {"m5.2xlarge": 3})) is short
+
+
 @pytest.mark.parametrize("added", [{}, {"m5.2xlarge": 0}, {"g5.xlarge": 4}, {"inf1.xlarge": 4}, {"mac1.metal": 1}])
 def test_nothing_is_asked_for_what_the_quota_does_not_cover(added):
     assert quotas.shortage(Account(), added) == ""
