@@ -52,6 +52,9 @@ _TRIES = 5
 """So many times a call of AWS is tried."""
 _LEASE = 10.0
 """Seconds without a renewal that cost a run its Lease; a refusal costs about one."""
+_IN_A_ROW = 4
+"""So many refusals of one eviction hold it up for 19 s, as a drain waits twice as long each time; six hold it up for
+longer than its node has."""
 _WORK = ("evict", "node", "lease", "record")
 """What a drain asks of the API server: evictions, patches of nodes, its Lease, the pool's record."""
 
@@ -101,7 +104,8 @@ class Schedule:
         ends = any(fault.kind.startswith(_ENDING) or fault.kind in _LASTING for fault in self.faults)
         aws = sum(fault.count for fault in self.faults if fault.place == "aws" and fault.refuses)
         kubernetes = sum(fault.count * max(1.0, fault.seconds) for fault in self.faults if fault.refuses)
-        return not ends and aws < _TRIES and kubernetes < _LEASE
+        evictions = sum(fault.count for fault in self.faults if fault.refuses and fault.on == "evict")
+        return not ends and aws < _TRIES and kubernetes < _LEASE and evictions <= _IN_A_ROW
 
     @property
     def alone(self) -> bool:

@@ -53,6 +53,8 @@ def test_a_schedule_that_only_passes_by_holds_nothing_that_ends_a_run() -> None:
     ("fault", "passing"),
     [
         (Fault("kubernetes/unavailable", "any", 1, 6), True),
+        (Fault("kubernetes/throttled-bare", "evict", 3, 4), True),
+        (Fault("kubernetes/throttled-bare", "evict", 3, 6), False),
         (Fault("kubernetes/throttled", "lease", 1, 6, 2.0), False),
         (Fault("kubernetes/stale-watch", "watch", 1, 20, 4.0), True),
         (Fault("aws/error", "any", 1, 3), True),
