@@ -146,7 +146,9 @@ def _fault(kind: str, dice: random.Random, latest: int) -> Fault:
         on = "watch" if kind in _ONE_WATCH else dice.choice(("any", *_WORK))
         return Fault(kind, on, dice.randint(1, 10 * latest if on == "any" else latest), count, seconds)
     most = 4 if hit == "pause" else 6  # an API server that is away for longer costs the Lease
-    return Fault(kind, dice.choice(_WORK), dice.randint(1, latest), 1, round(dice.uniform(2, most), 1))
+    # Leases and the record are written before the new version has a machine that could die.
+    on = dice.choice(("evict", "node") if hit == "death" else _WORK)
+    return Fault(kind, on, dice.randint(1, latest), 1, round(dice.uniform(2, most), 1))
 
 
 def _extent(how: str, dice: random.Random) -> tuple[int, float]:
