@@ -11,6 +11,7 @@ from pulumi_nodepools.drain.model import NodeView, Progress, WorldView
 from pulumi_nodepools.hooks import draining, place
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
+from tests.unit.hooks.place_case import add_group, where
 
 BLUE, GREEN = "prod-worker-v1", "prod-worker-v2"
 
@@ -40,27 +41,13 @@ def world(session, make_group, cluster, monkeypatch):
     make_group(BLUE)
     made = groups.describe(session, [BLUE])
     blue = made[BLUE]
-    session.call(
-        "autoscaling",
-        "create_auto_scaling_group",
-        AutoScalingGroupName=GREEN,
-        LaunchTemplate={"LaunchTemplateName": "template", "Version": "1"},
-        MinSize=1,
-        MaxSize=9,
-        DesiredCapacity=2,
-        AvailabilityZones=["us-west-2a"],
-    )
+    add_group(session, GREEN, most=9)
     for instance in blue.instances:
         cluster.add_node(f"node-{instance.id}", instance.id, pool="worker", version="v1")
     record = PoolRecord(cluster, "worker")
     record.update(lambda now: replace(now, serving="v2", serving_groups=(GREEN,)))
     props = {
-        "cluster": "prod",
-        "clusterUid": cluster.cluster_uid,
-        "account": session.account(),
-        "region": "us-west-2",
-        "access": {"kind": "kubeconfig"},
-        "pool": "worker",
+        **where(session, cluster),
         "version": "v1",
         "groups": [{"name": BLUE, "arn": blue.arn}],
         "drain": {"timeout": 60.0},

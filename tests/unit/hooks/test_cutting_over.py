@@ -13,6 +13,7 @@ from pulumi_nodepools.errors import CapacityError, ConfigError, DrainBlockedErro
 from pulumi_nodepools.hooks import cutting_over, draining, freezing, place
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
+from tests.unit.hooks.place_case import add_group, where
 
 OLD, NEW = "prod-worker-v1", "prod-worker-v2"
 
@@ -25,20 +26,16 @@ class Report:
 @pytest.fixture
 def world(session, make_group, cluster, monkeypatch):
     """v1 with two nodes that serves, v2 with two ready nodes that is to serve; a drain cordons what it is given."""
+    make_group(OLD)
+    add_group(session, NEW, most=5)
     for name, version in ((OLD, "v1"), (NEW, "v2")):
-        _make(session, make_group, name)
         for one in groups.describe(session, [name])[name].instances:
             cluster.add_node(f"node-{one.id}", one.id, pool="worker", version=version)
     made = groups.describe(session, [OLD, NEW])
     record = PoolRecord(cluster, "worker")
     record.update(lambda now: replace(now, serving="v1", serving_groups=(OLD,), pending="v2", phase="ready v2"))
     props = {
-        "cluster": "prod",
-        "clusterUid": cluster.cluster_uid,
-        "account": session.account(),
-        "region": "us-west-2",
-        "access": {"kind": "kubeconfig"},
-        "pool": "worker",
+        **where(session, cluster),
         "active": "v2",
         "proved": "v2",
         "generation": 2.0,
@@ -51,22 +48,6 @@ def world(session, make_group, cluster, monkeypatch):
     world = SimpleNamespace(session=session, cluster=cluster, props=props, record=record, drained=[], fault=None)
     monkeypatch.setattr(draining, "drain", lambda _client, **asked: _drain(world, **asked))
     return world
-
-
-def _make(session, make_group, name):
-    if groups.describe(session, ["prod-worker-v1"]):
-        session.call(
-            "autoscaling",
-            "create_auto_scaling_group",
-            AutoScalingGroupName=name,
-            LaunchTemplate={"LaunchTemplateName": "template", "Version": "1"},
-            MinSize=1,
-            MaxSize=5,
-            DesiredCapacity=2,
-            AvailabilityZones=["us-west-2a"],
-        )
-    else:
-        make_group(name)
 
 
 def _drain(world, *, nodes, before_batch, **_):

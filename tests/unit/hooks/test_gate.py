@@ -11,6 +11,7 @@ from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.errors import ConfigError, GateError, HeldError, IdentityError
 from pulumi_nodepools.hooks import freezing, gate, place
 from pulumi_nodepools.hooks.progress import Engine
+from tests.unit.hooks.place_case import where
 
 NAME = "prod-worker-v2"
 
@@ -21,12 +22,7 @@ def world(session, make_group, cluster, monkeypatch):
     make_group(NAME)
     view = groups.describe(session, [NAME])[NAME]
     props = {
-        "cluster": "prod",
-        "clusterUid": cluster.cluster_uid,
-        "account": session.account(),
-        "region": "us-west-2",
-        "access": {"kind": "kubeconfig"},
-        "pool": "worker",
+        **where(session, cluster),
         "active": "v2",
         "groups": [{"name": NAME, "arn": view.arn}],
         "kernelArguments": ["cgroup.memory=nokmem"],
