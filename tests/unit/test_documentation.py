@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_commands_and_targets_that_are_shown_exist(page):
     assert commands <= set(cli.typer.main.get_command(cli.app).commands)
     targets = set(re.findall(r"(?:^\$ |`)make ([a-z0-9-]+)", text, re.MULTILINE))
     assert targets <= set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_make_help_lists_every_target_that_has_a_line_as_it_is_to_be_typed():
+    told = set(re.findall(r"^([^\s:.]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shown = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[0] for line in shown.splitlines()} == told
+    assert 'eval "$(make -s sandbox-up)"' in shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
