@@ -7,14 +7,16 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from pulumi_nodepools.config import StackConfig
+from pulumi_nodepools.config_model import Duration
+
+DURATION = get_args(Duration)[1]  # what reads one: how a field of this kind is told from a plain number
 
 HEAD = """# Configuration
 
 Every field of `nodepools:cluster` and `nodepools:pools`, written by `make docs-reference` from the models that read
-them. Unknown fields are errors. Durations are written like `30s`, `30m` or `1h30m`; defaults below are in seconds.
+them. Unknown fields are errors. Durations are written like `30s`, `30m` or `1h30m`.
 """
 
 
@@ -58,9 +60,21 @@ def _title(model: type[BaseModel]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if field.default is PydanticUndefined or isinstance(field.default, BaseModel) or field.default in (None, ()):
-        return ""
-    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+    match field.default:
+        case bool() as switch:
+            return f"`{str(switch).lower()}`"
+        case float() as number:
+            return f"`{_written(number) if DURATION in field.metadata else f'{number:g}'}`"
+        case str() | int() as value:
+            return f"`{value}`"
+    return ""
+
+
+def _written(seconds: float) -> str:
+    """A duration as one writes it: 72h, 30m, 5s."""
+    units = (("h", 3600), ("m", 60))
+    unit, size = next(((unit, size) for unit, size in units if seconds >= size and not seconds % size), ("s", 1))
+    return f"{seconds / size:g}{unit}"
 
 
 def text() -> str:
@@ -72,7 +86,8 @@ def text() -> str:
         for name, field in model.model_fields.items():
             if not field.description:
                 raise SystemExit(f"{model.__name__}.{name} has no description; write one at the field")
-            cells = (f"`{field.alias or name}`", _kind(field.annotation), _default(field), field.description)
+            kind = "duration" if DURATION in field.metadata else _kind(field.annotation)
+            cells = (f"`{field.alias or name}`", kind, _default(field), field.description)
             parts.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(parts) + "\n"
 

@@ -56,7 +56,7 @@ class UserPartConfig(Model):
 
     type: PartType = Field(description="cloud-config, shell-script, boothook, or settings (of Bottlerocket)")
     name: Text = Field(description="a name of its own, such as ntp")
-    content: Text = Field(description="the text itself, or file in its place")
+    content: Text = Field(description="the text itself; or write file in its place")
     file: Text | None = Field(default=None, description="a file that holds the text, relative to the stack's folder")
 
     @model_validator(mode="before")

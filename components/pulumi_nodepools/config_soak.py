@@ -67,7 +67,7 @@ class SoakConfig(Model):
     duration: Duration = Field(default=259200.0, description="how long the canary is watched without a gap")
     runs: Annotated[Count, Field(ge=1)] = Field(default=100, description="how many runs have to end on the canary")
     failure_rate: Annotated[float, BeforeValidator(_share)] = Field(
-        default=0.0, description="the share of runs that may fail"
+        default=0.0, description="the share of runs that may fail, such as 1%"
     )
     every: Annotated[Duration, AfterValidator(_minutes)] = Field(default=600.0, description="a run begins so often")
     parallel: Annotated[Count, Field(ge=1, le=50)] = Field(default=1, description="runs at a time")
@@ -77,7 +77,8 @@ class SoakConfig(Model):
         default=None, description="the pod template of a run, as in a Job: {spec: {containers: [...]}}"
     )
     signatures: Annotated[tuple[SignatureSet, ...], BeforeValidator(_sets)] = Field(
-        default=with_custom("", None), description="sets of log lines that show a bug; kmem without any (see soak.md)"
+        default=with_custom("", None),
+        description="sets of log lines that show a bug, beside the kmem set (see soak.md)",
     )
     override: OverrideConfig | None = Field(default=None, description="lets one version through without a passed soak")
 
