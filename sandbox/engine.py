@@ -32,9 +32,9 @@ class Run:
     seconds: float
 
     def expect(self, code: int = 0) -> "Run":
-        """Return self if the command ended with `code`; raise with its whole output if not."""
+        """Return self if the command ended with `code`; raise with its whole output, errors last, if not."""
         if self.code != code:
-            raise AssertionError(f"expected exit code {code}, got {self.code}:\n{self.output}")
+            raise AssertionError(f"expected exit code {code}, got {self.code}:\n{self.output}\n{self._errors()}")
         return self
 
     def fails(self) -> "Run":
@@ -42,6 +42,11 @@ class Run:
         if self.code not in {1, 255}:
             raise AssertionError(f"expected a failure, got exit code {self.code}:\n{self.output}")
         return self
+
+    def _errors(self) -> str:
+        """The errors again: of a long output people and logs often have the end only."""
+        lines = dict.fromkeys(line.strip() for line in self.output.splitlines())
+        return "\n".join(line for line in lines if line.startswith("error:"))
 
 
 class Project:

@@ -1,11 +1,12 @@
 """A soak with the real engine and the real collector: the bug is found and refused, the patch is promoted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pulumi_nodepools.cluster.evidence import evidence_text
-from sandbox.engine import Config
+from sandbox.engine import Config, Project
 from sandbox.story import soaking
 from sandbox.story.soak import KERNEL_LINE, SoakNodes
 from tests.e2e.conftest import NEW, NEW_SPEC, OLD, OLD_SPEC, Cloud
@@ -16,12 +17,6 @@ POOL, UNPATCHED = "soaked", "7.6.1811"
 SOAK = soaking.rules(seconds=60, runs=3)
 
 
-@pytest.fixture
-def nodes(cloud: Cloud, tmp_path) -> Iterator[SoakNodes]:
-    with SoakNodes.of(cloud.sandbox, cloud.client, tmp_path) as playing:
-        yield playing
-
-
 def listed(active: str, **versions: Config) -> Callable[[Config], None]:
     def change(config: Config) -> None:
         config["nodepools:pools"][POOL].update(active=active, versions=versions, soak=SOAK)
@@ -30,9 +25,27 @@ def listed(active: str, **versions: Config) -> Callable[[Config], None]:
 
 
 def test_an_unpatched_canary_is_refused_with_its_lines_and_a_patched_one_is_promoted(
-    cloud: Cloud, make_project, nodes: SoakNodes
+    cloud: Cloud, make_project, tmp_path: Path
 ) -> None:
     project = make_project(POOL, administrator=True)  # who makes a soak grants rights of every kind
+    nodes = SoakNodes.of(cloud.sandbox, cloud.client, tmp_path)
+    with nodes:
+        _soak(cloud, project, nodes)
+    nodes.run_now()  # nobody ends these: they are at work on the old nodes, and on them alone, when the switch begins
+    project.up("--skip-preview").expect()
+    assert cloud.schedulable(POOL, NEW) == 2
+    (gate,) = [one for one in project.resources() if one["type"].endswith(":SoakGate")]
+    verdict = gate["outputs"]["verdict"]
+    assert (verdict["outcome"], verdict["version"]) == ("passed", NEW)
+    assert verdict["comparison"]["after"]["failures"] == 0
+    assert verdict["comparison"]["before"]["runs"] >= 3
+    assert evidence_text(cloud.client, POOL, NEW), "evidence outlives its soak"
+    soaking.wait_until_gone(cloud.client)
+    project.up("--skip-preview", "--expect-no-changes").expect()
+
+
+def _soak(cloud: Cloud, project: Project, nodes: SoakNodes) -> None:
+    """Until the canary of NEW has passed, and that of UNPATCHED was refused before."""
     project.edit(listed(OLD, **{OLD: OLD_SPEC}))
     project.up("--skip-preview").expect()
 
@@ -59,13 +72,3 @@ def test_an_unpatched_canary_is_refused_with_its_lines_and_a_patched_one_is_prom
     evidence = soaking.soaked(cloud.client, nodes, POOL, {NEW: soaking.watched(60, 3)})[NEW]
     assert (evidence.runs["canary"].failures, dict(evidence.counts)) == (0, {})
     assert evidence.runs["baseline"].runs >= 3
-    project.up("--skip-preview").expect()
-    assert cloud.schedulable(POOL, NEW) == 2
-    (gate,) = [one for one in project.resources() if one["type"].endswith(":SoakGate")]
-    verdict = gate["outputs"]["verdict"]
-    assert (verdict["outcome"], verdict["version"]) == ("passed", NEW)
-    assert verdict["comparison"]["after"]["failures"] == 0
-    assert verdict["comparison"]["before"]["runs"] >= 3
-    assert evidence_text(cloud.client, POOL, NEW), "evidence outlives its soak"
-    soaking.wait_until_gone(cloud.client)
-    project.up("--skip-preview", "--expect-no-changes").expect()

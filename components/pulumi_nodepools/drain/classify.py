@@ -12,7 +12,7 @@ from typing import Literal
 from pulumi_nodepools.drain.model import PodView, Requirement, Taint, Toleration
 from pulumi_nodepools.drain.rules import MOST, Rule
 from pulumi_nodepools.drain.settings import DrainSettings
-from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION
+from pulumi_nodepools.names import DRAIN_ANNOTATION, ORDER_ANNOTATION, SOAK_LABEL, SOAK_NAMESPACE
 
 MIRROR = "kubernetes.io/config.mirror"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
@@ -136,6 +136,12 @@ _RULES: tuple[Callable[[PodView, DrainSettings, float], Verdict | None], ...] = 
     _bare,
     _local_data,
 )
+
+
+def runs_for_a_soak(pod: PodView) -> bool:
+    """Whether it is a run of a soak: meant for its version's nodes alone, and over with the soak, so it needs no other
+    place when it is evicted."""
+    return pod.namespace == SOAK_NAMESPACE and SOAK_LABEL in pod.labels
 
 
 def tolerates(tolerations: tuple[Toleration, ...], taint: Taint) -> bool:

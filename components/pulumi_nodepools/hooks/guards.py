@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from pulumi_nodepools.drain.classify import classify
+from pulumi_nodepools.drain.classify import classify, runs_for_a_soak
 from pulumi_nodepools.drain.model import NodeView, PodView, Resources, WorldView
 from pulumi_nodepools.drain.placement import fits, taken_ports
 from pulumi_nodepools.drain.settings import DrainSettings
@@ -88,8 +88,10 @@ def usable(node: NodeView) -> bool:
 
 
 def _moves(pod: PodView, settings: DrainSettings) -> bool:
-    # What blocks is the drain's to report; what has finished needs no room.
-    return not pod.finished and classify(pod, settings, time.time()).action == "evict"
+    # What blocks is the drain's to report; what has finished needs no room, nor does what is to run nowhere else.
+    if pod.finished or runs_for_a_soak(pod):
+        return False
+    return classify(pod, settings, time.time()).action == "evict"
 
 
 def _refuse_unplaced(moving: Sequence[PodView], staying: Sequence[NodeView], world: WorldView, otherwise: str) -> None:

@@ -15,6 +15,7 @@ from pulumi_nodepools.drain.model import (
 )
 from pulumi_nodepools.drain.preflight import Successor, check
 from pulumi_nodepools.drain.settings import DrainSettings
+from pulumi_nodepools.names import SOAK_LABEL, SOAK_NAMESPACE
 
 ZONE = "topology.kubernetes.io/zone"
 OLD = NodeView(
@@ -84,6 +85,7 @@ def test_what_the_next_nodes_will_not_have_is_named_for_each_workload(moving, su
         (pod(node_selector={"team": "shop"}), None),
         (pod(node_selector={"team": "shop"}, phase="Succeeded"), GREEN),
         (pod(node_selector={"team": "shop"}, owner=Owner("DaemonSet", "apps/v1", "log", "ds")), GREEN),
+        (pod(node_selector={"pool": "old"}, namespace=SOAK_NAMESPACE, labels={SOAK_LABEL: "baseline"}), GREEN),
     ],
 )
 def test_what_finds_a_place_is_not_told(moving, successor):

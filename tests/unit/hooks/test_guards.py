@@ -1,5 +1,6 @@
 """When a drain must not begin: pure, from nodes and pods."""
 
+import msgspec
 import pytest
 
 from pulumi_nodepools.drain.model import NodeView, Owner, PodView, Resources, Taint, WorldView
@@ -8,7 +9,7 @@ from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks import guards
 from pulumi_nodepools.hooks.members import Membership
 from pulumi_nodepools.hooks.skip import way_past
-from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
+from pulumi_nodepools.names import POOL_LABEL, SOAK_LABEL, SOAK_NAMESPACE, VERSION_LABEL
 
 OWNER = Owner(kind="ReplicaSet", api_version="apps/v1", name="web", uid="rs")
 DAEMON = Owner(kind="DaemonSet", api_version="apps/v1", name="cni", uid="ds")
@@ -68,6 +69,18 @@ def test_pods_must_fit_on_what_is_free_outside():
 def test_pods_that_stay_or_have_ended_need_no_room():
     nodes = [_node("b1", "v1")]
     _room(nodes, [_pod("cni", "b1", owner=DAEMON), _pod("done", "b1", phase="Succeeded")])
+
+
+def test_runs_of_a_soak_need_no_room():
+    """They are for the old nodes alone, and every minute there are some: no cutover could be sure to begin."""
+    job = Owner(kind="Job", api_version="batch/v1", name="worker-v2-baseline-1", uid="job")
+    run = _pod("run", "b1", owner=job, node_selector={VERSION_LABEL: "v1"}, labels={SOAK_LABEL: "baseline"})
+    nodes = [_node("b1", "v1"), _node("g1", "v2")]
+    with pytest.raises(CapacityError, match="shop/run"):
+        _room(nodes, [run])
+    _room(nodes, [msgspec.structs.replace(run, namespace=SOAK_NAMESPACE)])
+    with pytest.raises(CapacityError, match="nodepools-soak/run"):
+        _room(nodes, [msgspec.structs.replace(run, namespace=SOAK_NAMESPACE, labels={})])
 
 
 def test_pods_that_have_ended_take_no_room():

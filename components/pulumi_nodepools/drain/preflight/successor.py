@@ -7,6 +7,7 @@ a person decides. Room is not judged: it is known once the nodes are there, and 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pulumi_nodepools.drain.classify import runs_for_a_soak
 from pulumi_nodepools.drain.model import NodeView, PodView, Taint, VolumeView
 from pulumi_nodepools.drain.placement import admits
 from pulumi_nodepools.drain.preflight.finding import Finding, Severity
@@ -52,7 +53,7 @@ def successor_findings(
         volumes = [volume for volume in world.storage.volumes_of(pod) if not volume.local]
         planned = successor.like(world.nodes[pod.node])
         workload = world.workload(pod)
-        if workload in told or any(admits(node, pod, volumes) for node in (*planned, *staying)):
+        if runs_for_a_soak(pod) or workload in told or any(admits(node, pod, volumes) for node in (*planned, *staying)):
             continue
         told.add(workload)
         severity, why = _why(pod, volumes, planned)
