@@ -38,7 +38,7 @@ KINDS = (
 )
 """Everything that can happen, named `<what is hit>/<how>`."""
 ROUND = 24
-"""As many seeds in a row, from any on, meet every kind: some of them have two that lead."""
+"""In as many seeds in a row, from any on, every kind leads: some of them have two that lead."""
 SHAPES = ("remove", "standby", "roll-back")
 """How the roll is meant to go: the old version is removed, stands by, or is returned to if the first run fails."""
 _ONE_WATCH = ("kubernetes/stale-watch", "kubernetes/dropped-watch", "kubernetes/gone-watch")
@@ -130,6 +130,11 @@ def draw(seed: int) -> Schedule:
     faults = [_fault(kind, dice, 3) for kind in leads]
     faults += [replace(_fault(kind, dice, 6), joins=True) for kind in dice.sample(others, dice.randint(0, 3))]
     return Schedule(seed, dice.choice(SHAPES), tuple(faults), skews)
+
+
+def leads_next(kind: str, first: int) -> int:
+    """The first seed from `first` on whose schedule the kind leads."""
+    return first + (KINDS.index(kind) - first) % ROUND
 
 
 def _fault(kind: str, dice: random.Random, latest: int) -> Fault:
