@@ -77,6 +77,8 @@ class Story:
     deaths: list[Death] = field(default_factory=list)
     lowest_ready: int = 0
     gaps: list[str] = field(default_factory=list)
+    not_played: list[str] = field(default_factory=list)
+    """Faults that were half acted out: whatever came of it is not what the schedule says."""
     requests: list[str] = field(default_factory=list)
     """What the audit log holds against us (tests/apiserver/request_log.py)."""
     lost: list[str] = field(default_factory=list)
@@ -102,6 +104,7 @@ def violations(story: Story) -> list[Violation]:
         *(Violation("left-over", what) for what in story.left_over),
         *_ends(story),
         *(Violation("unwatched", f"the recorder missed something: {gap}") for gap in story.gaps),
+        *(Violation("unwatched", f"a fault could not be played: {fault}") for fault in story.not_played),
     ]
 
 

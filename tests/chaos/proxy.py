@@ -36,6 +36,8 @@ class Script:
         self.injected: Counter[str] = Counter()
         self.lost: list[str] = []
         """Paths of evictions that were carried out and whose answer never came back."""
+        self.not_played: list[str] = []
+        """Faults that could not be acted out to their end, and why."""
         self.watches = Watches()
         self._faults = faults
         self._met: Counter[Fault] = Counter()
@@ -67,7 +69,12 @@ class Script:
 
     def act(self, fault: Fault) -> None:
         """Let a fault of the world happen now."""
-        if self._act(fault):
+        try:
+            acted = self._act(fault)
+        except Exception as error:  # noqa: BLE001 - it would be lost in the server's thread, and the roll goes on
+            self.not_played.append(f"{fault}: {type(error).__name__}: {error}")
+            return
+        if acted:
             self._note(fault)
 
     def _note(self, fault: Fault) -> None:

@@ -66,7 +66,8 @@ class Roll:
             mine = f"{self.pool.namespace}/"
             self.story.interruptions = [one for one in ledger.interruptions if one.subject.startswith(mine)]
             self.story.deaths, self.story.lost = self.pool.deaths, self.script.lost
-            self.story.lowest_ready, self.story.gaps = ledger.lowest_ready(), recorder.gaps
+            self.story.lowest_ready = ledger.lowest_ready()
+            self.story.gaps, self.story.not_played = recorder.gaps, self.script.not_played
             self.story.requests = [line for line in audit.violations() if f"/namespaces/{mine}pods/" in line]
             self.story.blindly = self.script.watches.blindly
             self.story.aws = aws_log.judge(

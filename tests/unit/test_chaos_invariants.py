@@ -60,6 +60,11 @@ def test_a_hang_in_a_step_that_was_killed_is_no_end() -> None:
     assert [one.kind for one in violations(story(runs=[Run(-9, ""), Run(-9, "")]))] == ["not-resumed"]
 
 
+def test_a_fault_that_was_played_by_half_leaves_nothing_proved() -> None:
+    (found,) = violations(story(not_played=["death/new from node #1: AssertionError: it stayed"]))
+    assert (found.kind, "death/new" in found.detail) == ("unwatched", True)
+
+
 def test_what_a_dead_node_took_with_it_is_explained_and_nothing_else_is() -> None:
     death = Death("a", 99.0, frozenset({"case-1/web"}))
     assert violations(story(interruptions=[DOWN], deaths=[death], lowest_ready=2)) == []

@@ -174,6 +174,16 @@ def test_a_fault_with_nothing_to_act_on_was_not_met(through) -> None:
     assert not connection.script.injected
 
 
+def test_a_fault_that_could_not_be_acted_out_is_told_and_was_not_met(through) -> None:
+    def act(fault: Fault) -> bool:
+        raise AssertionError("its node stayed")
+
+    connection = through(fault("death/old"), act=act)
+    assert ask(connection) == (201, b"got /x")
+    assert not connection.script.injected
+    assert connection.script.not_played == ["death/old from any #1: AssertionError: its node stayed"]
+
+
 def test_a_fault_that_joins_counts_only_from_when_those_that_lead_are_met(through) -> None:
     connection = through(fault("error", after=3), fault("unavailable", on="evict", joins=True))
     assert [ask(connection, EVICTION, "{}")[0] for _ in range(5)] == [201, 201, 500, 503, 201]
