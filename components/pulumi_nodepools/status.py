@@ -11,13 +11,12 @@ from typing import Any
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.session import Session
-from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.client import Client, items
 from pulumi_nodepools.cluster.record import PoolRecord, Record, all_records
 from pulumi_nodepools.drain.note import read
 from pulumi_nodepools.errors import NodePoolsError
 from pulumi_nodepools.hooks.evidence import instance_of, is_ready
 from pulumi_nodepools.hooks.members import Membership
-from pulumi_nodepools.hooks.place import list_nodes
 from pulumi_nodepools.names import CANARY_SUFFIX, KERNEL_CONDITION, POOL_LABEL, VALIDATED_LABEL, VERSION_LABEL
 
 _NUMBERS = ("nodes", "ready", "schedulable", "validated")
@@ -30,7 +29,7 @@ _REGION = re.compile(r"aws:///([a-z]+(?:-[a-z]+)+-\d)")
 
 def collect(client: Client) -> dict[str, Any]:
     """Every pool that has nodes or a record, with its versions."""
-    listed = list_nodes(client)
+    listed = list(items(client, "/api/v1/nodes"))
     nodes: dict[str, dict[str, list[Any] | None]] = defaultdict(dict)
     for node in listed:
         labels = node["metadata"].get("labels") or {}

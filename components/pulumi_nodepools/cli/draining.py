@@ -25,12 +25,12 @@ from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.runner import refuse_own, this_runner
 from pulumi_nodepools.cluster.turns import turn
 from pulumi_nodepools.drain.model import Progress, WorldView
+from pulumi_nodepools.drain.pace import status_line
 from pulumi_nodepools.drain.settings import DrainSettings, ForceRule
 from pulumi_nodepools.dry_run import plan
 from pulumi_nodepools.errors import DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import guards
 from pulumi_nodepools.hooks.batch_command import command_of
-from pulumi_nodepools.hooks.draining import status_line
 from pulumi_nodepools.selection import Chosen, Selection, select
 
 _STOPPING = "stopping: nothing new is evicted; press ^C again to end at once"

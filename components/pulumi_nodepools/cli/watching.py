@@ -21,9 +21,9 @@ from pulumi_nodepools.cluster.lease import Pulse
 from pulumi_nodepools.cluster.snapshot import look
 from pulumi_nodepools.drain.model import NodeView, Progress
 from pulumi_nodepools.drain.note import read
+from pulumi_nodepools.drain.pace import status_line
 from pulumi_nodepools.drain.progress import node_progress
 from pulumi_nodepools.errors import ClusterUnreachableError
-from pulumi_nodepools.hooks.draining import status_line
 from pulumi_nodepools.names import POOL_LABEL
 from pulumi_nodepools.status import collect, table
 

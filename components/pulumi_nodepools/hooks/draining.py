@@ -26,7 +26,7 @@ from pulumi_nodepools.cluster.record import PoolRecord, Record
 from pulumi_nodepools.cluster.turns import turn
 from pulumi_nodepools.drain.acknowledge import REASONS
 from pulumi_nodepools.drain.model import NodeView, Progress, WorldView
-from pulumi_nodepools.drain.pace import time_left
+from pulumi_nodepools.drain.pace import status_line
 from pulumi_nodepools.drain.preflight import standing
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import DrainBlockedError, HeldError, IdentityError, NodePoolsError
@@ -341,11 +341,3 @@ class Drain:
 
 def _without(behind: Mapping[str, Mapping[str, int]], version: str) -> dict[str, Mapping[str, int]]:
     return {other: had for other, had in behind.items() if other != version}
-
-
-def status_line(progress: Progress) -> str:
-    """One line, the first words for a narrow terminal: what does not move, nodes, pods, how long yet, the phase."""
-    blocked, left = progress.blocked, time_left(progress)
-    parts = [f"{len(blocked)} blocked: {blocked[0].object} {blocked[0].reason}; "] if blocked else []
-    parts.append(f"{progress.nodes_done}/{progress.nodes_total} nodes, {progress.pods_left} pods left")
-    return "".join([*parts, f", {left}" if left else "", f"; {progress.phase}"])

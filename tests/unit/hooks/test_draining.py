@@ -9,7 +9,7 @@ import pytest
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.cluster.turns import turn
-from pulumi_nodepools.drain.model import Diagnosis, PodView, Progress
+from pulumi_nodepools.drain.model import PodView
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import draining
 from tests.unit.hooks.draining_case import BLUE, GREEN, Report, Told, group, run, untouched
@@ -137,20 +137,6 @@ def test_a_lost_lease_is_named_as_the_reason(world, lease):
     world.act = steal
     with pytest.raises(HeldError, match=rf"{re.escape(lease)} was taken by thief"):
         run(world)
-
-
-def test_each_diagnosis_is_told_once():
-    told = Told()
-    line = draining.status_line(
-        Progress("batch", 0, 2, 9, [Diagnosis("budget", "shop/web", "n", "needs 2", "wait")], "")
-    )
-    assert line == "1 blocked: shop/web budget; 0/2 nodes, 9 pods left; batch"
-    assert told.lines == []
-
-
-def test_the_status_line_says_how_long_it_takes_yet():
-    line = draining.status_line(Progress("batch", 6, 14, 24, [], "", working=90.0))
-    assert line == "6/14 nodes, 24 pods left, about 2 min left (6 nodes took 1 min 30 s); batch"
 
 
 def test_an_api_server_that_refuses_everything_once_holds_up_no_drain(world, flaky):
