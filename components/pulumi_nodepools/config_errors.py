@@ -22,11 +22,12 @@ from pulumi_nodepools.lifecycle import contradictions
 
 Problem = tuple[str, str]
 _TAGGED = {"join": ("kubeadm", "eks"), "access": ("kubeconfig", "eks")}
+_MAP = "a map; write {key: value}, or the keys below it"
 _SHAPES = {
-    "dict_type": "a map",
-    "model_type": "a map",
-    "model_attributes_type": "a map",
-    "tuple_type": "a list",
+    "dict_type": _MAP,
+    "model_type": _MAP,
+    "model_attributes_type": _MAP,
+    "tuple_type": "a list; write it in brackets, such as [first, second]",
     "string_type": "text; write it in quotes",
     "int_type": "a whole number; write it without quotes",
     "bool_type": "true or false; write it without quotes",

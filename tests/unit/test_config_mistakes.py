@@ -30,8 +30,8 @@ TABLE: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*POOL, "drain", "color"), 1, "unknown key; known here: acknowledge, barePods"),
     # wrong types and values
     ((*POOL, "size", "min"), "three", 'pools.worker.size.min: "three" is not a whole number; write it without quotes'),
-    ((*POOL, "size"), [3], "pools.worker.size: [3] is not a map"),
-    ((*POOL, "subnetIds"), "subnet-0aaaaaaaaaaaaaaa1", "pools.worker.subnetIds: "),
+    ((*POOL, "size"), [3], "pools.worker.size: [3] is not a map; write {key: value}"),
+    ((*POOL, "subnetIds"), "subnet-0aaaaaaaaaaaaaaa1", " is not a list; write it in brackets"),
     ((*POOL, "subnetIds"), [], "pools.worker.subnetIds: is empty; list at least one"),
     ((*POOL, "labels"), {"a": True}, "pools.worker.labels.a: true is not text; write it in quotes"),
     ((*POOL, "zones"), "all", "pools.worker.zones: \"all\" is not known; write one of 'spread', 'each'"),
