@@ -29,7 +29,7 @@ def _no_cluster(monkeypatch):
         (["drain", "node-1", "--selector", "a=b"], "name the nodes in one way"),
         (["drain", "node-1", "--timeout", "30"], "--timeout: '30' is not a duration"),
         (["drain", "node-1", "--batch-size", "0"], "drain.batchSize"),
-        (["drain", "node-1", "--on-timeout", "explode"], "--on-timeout"),
+        (["drain", "node-1", "--on-timeout", "explode"], "': 'explode' is not one of 'fail', 'skip', 'force'; `node"),
         (["drain", "node-1", "--no-such-option"], "--no-such-option"),
         (["explode"], "explode"),
         ([], "nodepools --help"),

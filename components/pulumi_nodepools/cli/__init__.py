@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = command.main(args=arguments, prog_name="nodepools", standalone_mode=False)
     except UsageError as error:
-        say(f"error: {error.format_message()}; `nodepools --help` lists commands and options")
+        what = error.format_message().removesuffix(".").replace("Value error, ", "")  # the parser's word, no user's
+        say(f"error: {what}; `nodepools --help` lists commands and options")
         return 1
     except NodePoolsError as error:
         say(f"error: {error}")

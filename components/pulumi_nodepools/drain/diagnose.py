@@ -69,7 +69,7 @@ def _bare(case: Case) -> Diagnosis:
     return case.say(
         "bare-pod",
         "no controller would create it again, so an eviction loses it for good",
-        "delete it yourself, give it a controller, or set `barePods: allow` in the drain settings",
+        "delete it yourself, give it a controller, or set `barePods: allow` (by hand `--force`)",
     )
 
 
@@ -91,8 +91,8 @@ def _local_data(case: Case) -> Diagnosis:
     names = ", ".join(case.pod.empty_dirs)
     return case.say(
         "local-data",
-        f"its emptyDir volumes ({names}) would be lost and the drain settings say `emptyDir: block`",
-        "save the data and delete the pod, or set `emptyDir: allow`",
+        f"its emptyDir volumes ({names}) would be lost, and nobody has allowed that",
+        "save the data and delete the pod, or set `emptyDir: allow` (by hand `--delete-emptydir-data`)",
         volumes=names,
     )
 

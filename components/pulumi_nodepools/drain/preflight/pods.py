@@ -41,7 +41,7 @@ def pod_findings(
 
 def _traits(pod: PodView, settings: DrainSettings) -> Iterator[_Trait]:
     if pod.owner is None:
-        yield "warning", "bare-pod", "have no controller: once evicted they are lost", "give them a controller"
+        yield "warning", "bare-pod", "has no controller: once evicted it is lost", "give it a controller"
     if pod.empty_dirs:
         volumes = ", ".join(pod.empty_dirs)
         yield "info", "local-data", f"lose their emptyDir volumes ({volumes})", "nothing if that is only scratch data"
