@@ -45,6 +45,7 @@ def test_sixty_pods_leave_six_nodes_without_ever_breaking_a_budget(cluster):
     assert evictions <= 120, calls
     assert "get" not in calls, "no request per pod or node but the eviction"
     assert sum(calls["list"].values()) == len(RESOURCES), "one list for each kind of object"
+    assert sum(calls["watch"].values()) == len(RESOURCES) - 1, "and one watch, but of Deployments only for a surge"
     assert report.to_json()["run"]["outcome"] == "drained"
 
 

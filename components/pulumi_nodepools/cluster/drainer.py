@@ -164,15 +164,20 @@ class _Run:
         self._inbox: queue.SimpleQueue[_Input] = queue.SimpleQueue()
         self._state = state
         self._workers = Workers(_WORKERS)
-        watchers = [Watcher(client, resource, self._inbox.put) for resource in RESOURCES]
+        surges = state.settings.single_replicas == "surge"
+        watchers = [
+            # Only a surge waits for Deployments, and their status changes with every pod.
+            Watcher(client, resource, self._inbox.put, once=resource.kind == "deployments" and not surges)
+            for resource in RESOURCES
+        ]
         self._requests = RequestWatcher(records, self._inbox.put)
         self._announcer = Announcer(client, state.world, state.nodes.owner)
         self._noter = Noter(records, state.nodes.owner)
         self._threads: list[Watcher | RequestWatcher | Announcer | Noter] = [
             self._requests,
             *watchers,
-            self._announcer,
             self._noter,
+            self._announcer,
         ]
         self._unready = {resource.name for resource in RESOURCES}
         self._events: list[tuple[float, DrainEvent]] = []

@@ -132,13 +132,14 @@ Emit = Callable[[Event | Ready | Failed], None]
 
 
 class Watcher(threading.Thread):
-    """Follows one resource until it is closed."""
+    """Follows one resource until it is closed, or with `once` only lists it."""
 
-    def __init__(self, client: Client, resource: Resource, emit: Emit) -> None:
+    def __init__(self, client: Client, resource: Resource, emit: Emit, *, once: bool = False) -> None:
         super().__init__(name=f"watch-{resource.name}", daemon=True)
         self._client = client
         self._resource = resource
         self._emit = emit
+        self._once = once
         self._closed = threading.Event()
         self._end_stream: Callable[[], None] | None = None
         self._version = ""
@@ -158,7 +159,7 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """List, watch, and begin again from where that is possible."""
         failures = 0
-        while not self._closed.is_set():
+        while not self._closed.is_set() and not (self._once and self._ready):
             try:
                 self._follow()
                 failures = 0
@@ -176,6 +177,8 @@ class Watcher(threading.Thread):
         """One list if it is needed, and one watch."""
         if not self._version:
             self._list()
+        if self._once:
+            return
         began = time.monotonic()
         self._watch()
         if time.monotonic() < began + _QUICK:

@@ -102,6 +102,17 @@ def test_a_server_that_is_away_at_first_is_asked_again():
     assert any(isinstance(event, Ready) for event in told(client))
 
 
+def test_what_is_listed_once_is_asked_for_until_it_is_known_and_not_watched():
+    client, inbox = (
+        FakeClient([ClusterUnreachableError("refused"), listed("5", pod("a", "3"))], []),
+        queue.SimpleQueue(),
+    )
+    Watcher(client, PODS, inbox.put, once=True).run()
+    found = [inbox.get() for _ in range(inbox.qsize())]
+    assert [type(event) for event in found] == [Failed, WatchLost, Seen, Relisted, Ready]
+    assert client.versions == []
+
+
 def test_a_watch_that_is_lost_says_so_once_it_fails_and_again_when_it_is_back():
     client = FakeClient(
         [listed("5")],
