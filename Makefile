@@ -62,8 +62,8 @@ unit: setup ## Fast tests: no service is started
 sandbox-test: setup binaries ## Tests of the sandbox's own parts
 	$(PY) -m pytest -m sandbox
 
-apiserver-test: setup binaries ## Tests against a real control plane
-	$(PY) -m pytest -m apiserver
+apiserver-test: setup binaries ## Tests against a real control plane; they mostly wait, so four modules at a time
+	$(PY) -m pytest -m apiserver -n 4 --dist loadfile tests/apiserver
 
 e2e: setup binaries ## The real engine against the whole sandbox; FULL=1 for every long scenario
 	FULL=$(FULL) $(PY) -m pytest -m e2e
