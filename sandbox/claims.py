@@ -128,7 +128,7 @@ def passed(verdict: Mapping[str, Any], evidence: Evidence, *, runs: int) -> Clai
     return Claim(
         "the patched canary passed its soak",
         verdict["outcome"] == "passed" and seen.runs >= runs and seen.failures == 0 and definite == 0,
-        f"{verdict['outcome']}: watched {verdict['watchedSeconds']} s, {_runs(evidence, 'canary')}, "
+        f"{verdict['outcome']} after {verdict['watchedSeconds']} s; until the canary went {_runs(evidence, 'canary')}, "
         f"{definite} definite signatures; on the old nodes meanwhile {_runs(evidence, 'baseline')}",
     )
 
