@@ -120,6 +120,8 @@ class PoolConfig(NodeConfig):
 
 
 class StackConfig(Model):
+    """The stack's YAML, checked: `cluster`, and `pools` by name."""
+
     cluster: ClusterConfig = Field(
         description="nodepools:cluster with name, endpoint, certificateAuthority, join and access"
     )
