@@ -43,8 +43,8 @@ def one_eviction_at_a_time(cluster, name):
 def test_a_server_that_protects_itself_slows_the_whole_drain_and_no_pod_is_lost(cluster, tmp_path):
     space = cluster.namespace()
     cluster.nodes("fair", 1)
-    cluster.deployment(space, "app", 30, **on("fair", "fair-new"))
-    cluster.wait_ready(space, 30)
+    cluster.deployment(space, "app", 16, **on("fair", "fair-new"))
+    cluster.wait_ready(space, 16)
     cluster.nodes("fair-new", 1)
     client = Client.connect(Access("kubeconfig", path=str(administrator(cluster, tmp_path))))
     one_eviction_at_a_time(cluster, "one-eviction")
@@ -59,8 +59,9 @@ def test_a_server_that_protects_itself_slows_the_whole_drain_and_no_pod_is_lost(
     report = cluster.drain("fair", unbudgeted="all", client=client)
     assert report.outcome == "drained"
     answers = report.api_calls["evict"]
-    assert answers["201"] == 30
-    assert 1 <= answers["429"] <= 60, "a window of 32 that halves with each refusal"
+    assert answers["201"] == 16
+    # The first wave, then about one for each that goes; nearly twice as many as allowed if the window did not halve.
+    assert 1 <= answers["429"] <= 40, "a window of 32 that halves with each refusal"
 
 
 def administrator(cluster, folder):
