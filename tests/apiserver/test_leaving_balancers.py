@@ -7,6 +7,7 @@ import pytest
 from pulumi_nodepools.aws.leaving import Leaving
 from pulumi_nodepools.cluster.drainer import uncordon
 from pulumi_nodepools.cluster.exclusion import label_only
+from pulumi_nodepools.drain.events import BalancersSeen
 from pulumi_nodepools.errors import AwsError
 from pulumi_nodepools.hooks.leaving import leave
 from pulumi_nodepools.names import EXCLUDED_VALUE, EXCLUSION_LABEL
@@ -28,6 +29,21 @@ def test_a_drain_labels_its_nodes_and_uncordon_takes_only_our_label_off(cluster)
     uncordon(cluster.client, lambda view: True, "test/label")
     assert EXCLUSION_LABEL not in labels(cluster, ours)
     assert labels(cluster, theirs)[EXCLUSION_LABEL] == "theirs"
+
+
+def test_a_node_that_has_left_is_emptied_while_others_still_leave(cluster):
+    space = cluster.namespace()
+    cluster.nodes("turn", 2)
+    cluster.deployment(space, "app", 4, **on("turn", "turn-new"))
+    cluster.wait_ready(space, 4)
+    cluster.nodes("turn-new", 1)
+
+    def one_by_one(views):
+        for view in views:
+            yield BalancersSeen(view.name)
+            cluster.wait(lambda name=view.name: all(pod["spec"].get("nodeName") != name for pod in cluster.pods(space)))
+
+    assert cluster.drain("turn", leave=one_by_one, unbudgeted="all").outcome == "drained"
 
 
 class Aws:

@@ -7,7 +7,7 @@ budgets, pacing and deadlines.
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -79,8 +79,9 @@ class _Crashed:
     error: Exception
 
 
-Leave = Callable[[Sequence[NodeView]], list[BalancersSeen]]
-"""Takes nodes out of their load balancers, one step further each time, and says what is still to be waited for."""
+Leave = Callable[[Sequence[NodeView]], Iterable[BalancersSeen]]
+"""Takes nodes out of their load balancers, one step further each time, and says what is still to be waited for: of each
+node as soon as it can, so that its evictions need not wait for the others."""
 Judge = Callable[[AskCommand, threading.Event], CommandEnded]
 """Runs the user's command of the batch gate; ends it early once the event is set."""
 _Input = Event | Ready | Failed | _Crashed
@@ -282,11 +283,11 @@ class _Run:
             case LabelNode(name, quarantined):
                 self._send(partial(eviction.label, quarantined=quarantined), self._client, name)
 
-    def _send(self, write: Callable[..., Event | list[BalancersSeen]], *arguments: Any) -> None:
+    def _send(self, write: Callable[..., Event | Iterable[BalancersSeen]], *arguments: Any) -> None:
         def task() -> None:
             try:
                 answer = write(*arguments)
-                for event in answer if isinstance(answer, list) else [answer]:
+                for event in answer if isinstance(answer, Iterable) else [answer]:
                     self._inbox.put(event)
             except Exception as error:  # noqa: BLE001 -- a lost answer would look like a hang: the loop raises it
                 self._inbox.put(_Crashed(error))

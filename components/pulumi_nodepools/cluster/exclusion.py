@@ -5,7 +5,7 @@ the node's instance was registered, because AWS forgets that.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pulumi_nodepools.cluster import eviction
 from pulumi_nodepools.cluster.client import Client
@@ -37,7 +37,8 @@ def left_of(annotations: Mapping[str, str]) -> list[str]:
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
-def label_only(client: Client, nodes: Sequence[NodeView]) -> list[BalancersSeen]:
-    """Leave the rest to the controllers of the load balancers: nobody here can ask AWS."""
-    troubles = [(node.name, exclude(client, node)) for node in nodes]
-    return [BalancersSeen(name, (trouble,) if trouble else ()) for name, trouble in troubles]
+def label_only(client: Client, nodes: Sequence[NodeView]) -> Iterator[BalancersSeen]:
+    """One node after the other; the rest is for the controllers of the load balancers: nobody here can ask AWS."""
+    for node in nodes:
+        trouble = exclude(client, node)
+        yield BalancersSeen(node.name, (trouble,) if trouble else ())

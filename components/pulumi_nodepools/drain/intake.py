@@ -63,6 +63,8 @@ def _budget_seen(state: State, budget: BudgetView, now: float) -> None:
 
 def _controller_seen(state: State, controller: ControllerView, now: float) -> None:
     old = state.world.controllers.get(controller.uid)
+    if old == controller:
+        return  # its status changes with every pod, and is nothing to a drain
     state.world.controllers[controller.uid] = controller
     _owner_touched(state, controller.uid, now, relane=old is None or old.desired != controller.desired)
     if old is None and controller.kind == "DaemonSet":
