@@ -24,7 +24,8 @@ class Cluster:
 
     def __init__(self, plane):
         self.plane = plane
-        self.client = Client.connect(Access(kind="kubeconfig", path=str(plane.kubeconfig)))
+        self.access = Access(kind="kubeconfig", path=str(plane.kubeconfig))
+        self.client = Client.connect(self.access)
         self.requests = RequestLog(plane.audit_log)
 
     def request(self, method, path, body=None, *, expect=(200, 201, 202)):
@@ -114,7 +115,8 @@ class Audit:
         version = cluster.request("GET", path)["metadata"]["resourceVersion"]
         self._known = {pod["metadata"]["uid"]: pod for pod in cluster.pods(namespace)}
         self._end = None
-        self._thread = threading.Thread(target=self._run, args=(cluster.client, path, version), daemon=True)
+        client = Client.connect(cluster.access)  # its own: a drain's requests are counted
+        self._thread = threading.Thread(target=self._run, args=(client, path, version), daemon=True)
 
     def __enter__(self):
         self._thread.start()
