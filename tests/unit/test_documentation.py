@@ -56,6 +56,13 @@ def test_make_help_lists_every_target_that_has_a_line_as_it_is_to_be_typed():
     assert 'eval "$(make -s sandbox-up)"' in shown
 
 
+def test_what_a_shell_evaluates_of_a_sandbox_has_no_words_for_people():
+    planned = subprocess.run(["make", "-nB", "sandbox-up"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = [line for line in planned.splitlines() if "echo " in line]
+    assert told
+    assert all(">&2" in line for line in told)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_tests_that_are_named_with_their_path_exist(page):
     for file, test in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page.read_text()):
