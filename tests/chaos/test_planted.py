@@ -1,5 +1,7 @@
 """Wrongs done on purpose in the middle of a roll: the judge sees each of them from where it really looks."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,23 @@ def test_what_is_done_on_purpose_is_seen(stage: Stage, tmp_path: Path) -> None:
     assert seen == {"interruption", "eviction", "capacity", "left-over", "not-empty", "aws-request", "deadline"}
 
 
+def test_runs_that_end_badly_and_a_watch_that_broke_are_seen(stage: Stage, tmp_path: Path) -> None:
+    passing = Fault("pause/kube-scheduler", "evict", 2)  # its place is taken by what follows
+    roll = Roll(stage, Schedule(901, "remove", (passing,)), tmp_path)
+
+    def wrong(_fault: Fault) -> bool:
+        _signal(roll, signal.SIGSTOP)  # it is to end in no other way
+        _break_all_watches(roll)
+        _spoil_the_record(roll)
+        _signal(roll, signal.SIGABRT)
+        _signal(roll, signal.SIGCONT)
+        return True
+
+    roll.pool.act = wrong  # type: ignore[method-assign]
+    seen = {one.kind for one in roll.run().violations}
+    assert seen == {"undocumented-end", "gave-up", "not-resumed", "unwatched"}
+
+
 def _patch(roll: Roll, node: dict[str, Any], body: dict[str, Any]) -> None:
     path = f"/api/v1/nodes/{node['metadata']['name']}"
     assert roll.stage.cluster.client.request("PATCH", path, body=body, content_type=_MERGE).status == 200
@@ -79,6 +98,25 @@ def _leave_a_pod(roll: Roll) -> None:
     spec = {"nodeName": roll.pool.nodes(OLD)[0]["metadata"]["name"], "containers": [{"name": "c", "image": "i"}]}
     path = f"/api/v1/namespaces/{roll.pool.namespace}/pods"
     roll.stage.cluster.request("POST", path, {"metadata": metadata, "spec": spec})
+
+
+def _spoil_the_record(roll: Roll) -> None:
+    """No run goes on from what it cannot read."""
+    path = f"/api/v1/namespaces/{names.RECORD_NAMESPACE}/configmaps/{names.record_name(roll.pool.name)}"
+    body = {"data": {"record.json": "{"}}
+    assert roll.stage.cluster.client.request("PATCH", path, body=body, content_type=_MERGE).status == 200
+
+
+def _signal(roll: Roll, number: signal.Signals) -> None:
+    assert roll._process is not None
+    os.kill(roll._process.pid, number)
+
+
+def _break_all_watches(roll: Roll) -> None:
+    """The recorder's too: the API server ends at once, and is started again."""
+    assert roll.stage.kill("kube-apiserver", 0.0)
+    running = roll.stage.sandbox.control_plane.running
+    roll.stage.cluster.wait(running, seconds=90, what="an API server that was started again")
 
 
 def _ask_for_what_is_not_granted(roll: Roll) -> None:
