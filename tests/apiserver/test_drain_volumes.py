@@ -2,6 +2,7 @@
 
 import pytest
 
+from pulumi_nodepools.cluster import attach_limits
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.errors import CapacityError, DrainBlockedError
 from pulumi_nodepools.hooks import guards
@@ -128,6 +129,39 @@ def test_a_zone_without_room_is_refused_before_the_first_cordon_and_named(cluste
     assert cluster.drain("zone", guard=guard).outcome == "drained"
     cluster.wait_ready(space, 1)
     assert cluster.pods(space)[0]["spec"]["nodeName"] == "zone-new-b-0"
+
+
+def attaches_at_most(cluster, node, number):
+    """The node as its kubelet tells of it once a CSI driver has registered there."""
+    drivers = [{"name": "ebs.csi.aws.com", "nodeID": node, "topologyKeys": [], "allocatable": {"count": number}}]
+    cluster.request("POST", attach_limits.CSI_NODES, {"metadata": {"name": node}, "spec": {"drivers": drivers}})
+
+
+def test_nodes_that_can_attach_too_few_volumes_are_refused_before_the_first_cordon_and_named(cluster):
+    space = cluster.namespace()
+    (node,) = cluster.nodes("limit", 1)
+    for name in ("one", "two"):
+        volume(cluster, space, f"limit-{name}")
+        cluster.stateful_set(space, name, 1, **on("limit", "limit-new"), **mounting(f"limit-{name}"))
+    cluster.wait_ready(space, 2)
+    attaches_at_most(cluster, *cluster.nodes("limit-new", 1), 1)
+
+    def going(view):
+        return view.labels.get("pool") == "limit"
+
+    def guard(world):
+        guards.require_room(attach_limits.seen(cluster.client, world, going, pytest.fail), going, DrainSettings())
+
+    refusal = rf"1 of 2 pods .*: {space}/(one|two)-0 \(its 1 volume of ebs.csi.aws.com would exceed .*, 1 at most\)"
+    with pytest.raises(CapacityError, match=refusal):
+        cluster.drain("limit", guard=guard)
+    assert "unschedulable" not in cluster.request("GET", f"{NODES}/{node}")["spec"]
+    cluster.nodes("limit-more", 1)
+    attaches_at_most(cluster, "limit-more-0", 1)
+    cluster.request("PATCH", f"{NODES}/limit-more-0", {"metadata": {"labels": {"pool": "limit-new"}}})
+    assert cluster.drain("limit", guard=guard).outcome == "drained"
+    cluster.wait_ready(space, 2)
+    assert {pod["spec"]["nodeName"] for pod in cluster.pods(space)} == {"limit-new-0", "limit-more-0"}
 
 
 def test_volumes_follow_their_pods_and_a_pod_waits_until_its_volume_is_off_the_other_node(cluster):

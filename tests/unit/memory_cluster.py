@@ -9,7 +9,7 @@ from pulumi_nodepools.errors import ApiError, ClusterUnreachableError
 
 LISTS = {"nodes", "pods", "configmaps", "poddisruptionbudgets"}
 LISTS |= {"deployments", "replicasets", "daemonsets", "statefulsets", "replicationcontrollers"}
-LISTS |= {"persistentvolumeclaims", "persistentvolumes", "volumeattachments"}
+LISTS |= {"persistentvolumeclaims", "persistentvolumes", "volumeattachments", "csinodes"}
 LISTS |= {"validatingwebhookconfigurations", "mutatingwebhookconfigurations"}
 
 

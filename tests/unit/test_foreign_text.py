@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pulumi_nodepools import join_token, update_plan
 from pulumi_nodepools.cluster import access
 from pulumi_nodepools.cluster.record import Frozen, Record, Request
+from pulumi_nodepools.cluster.volumes import RawCsiNode, csi_node_view
 from pulumi_nodepools.cluster.watch import RESOURCES
 from pulumi_nodepools.errors import NodePoolsError
 from pulumi_nodepools.hooks.cutting_over import CutoverProps
@@ -150,6 +151,10 @@ OBJECTS = {
         "status": {"detachError": {"message": "busy"}},
     },
 }
+CSI_NODE = {
+    "metadata": {"name": "n"},
+    "spec": {"drivers": [{"name": "ebs.csi.aws.com", "nodeID": "i", "allocatable": {"count": 25}}]},
+}
 
 
 @settings(max_examples=100, deadline=None)
@@ -190,6 +195,13 @@ def test_a_damaged_object_of_the_cluster_is_seen_or_refused_by_its_shape(resourc
     whole = OBJECTS.get(resource.name) or OBJECTS["controllers"]
     with suppress(msgspec.DecodeError):  # which a watcher tells as a failure of the API, and tries again
         resource.view(json.dumps(data.draw(damaged(whole))).encode())
+
+
+@settings(max_examples=100, deadline=None)
+@given(damaged(CSI_NODE))
+def test_a_damaged_csi_node_is_seen_or_refused_by_its_shape(node) -> None:
+    with suppress(msgspec.DecodeError):
+        csi_node_view(msgspec.json.decode(json.dumps(node), type=RawCsiNode))
 
 
 @settings(max_examples=100, deadline=None)

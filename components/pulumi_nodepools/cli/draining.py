@@ -17,7 +17,7 @@ from pulumi_nodepools.cli.answers import reported, say
 from pulumi_nodepools.cli.holding import connect, hold
 from pulumi_nodepools.cli.options import OnTimeout, Output, selection_of
 from pulumi_nodepools.cli.screen import Screen
-from pulumi_nodepools.cluster import preflight, rights
+from pulumi_nodepools.cluster import attach_limits, preflight, rights
 from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.cluster.drainer import drain as run_drain
 from pulumi_nodepools.cluster.exclusion import label_only
@@ -111,11 +111,12 @@ def _dry_run(client: Client, selection: Selection, settings: DrainSettings) -> d
 
 def _guard(client: Client, chosen: Chosen, settings: DrainSettings) -> Callable[[WorldView], None]:
     """What a drain by hand must not do either; a dry run asks the same."""
+    told = _Lines()
 
     def guard(world: WorldView) -> None:
         if chosen.version:
             guards.refuse_serving(chosen.pool, chosen.version, PoolRecord(client, chosen.pool).load().serving)
-        guards.require_room(world, chosen.matches, settings)
+        guards.require_room(attach_limits.seen(client, world, chosen.matches, told), chosen.matches, settings)
 
     return guard
 

@@ -39,6 +39,7 @@ CLUSTER_RULES = (
     Rule("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), _LOOK),
     Rule("policy", ("poddisruptionbudgets",), _LOOK),
     Rule("storage.k8s.io", ("volumeattachments",), _LOOK),
+    Rule("storage.k8s.io", ("csinodes",), ("list",), needed=False),
     Rule(
         "admissionregistration.k8s.io",
         ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"),

@@ -1,10 +1,12 @@
-"""Claims, volumes and attachments of the API to the slim views of drain.model. Pure, as cluster.objects is."""
+"""What the API knows of volumes to the slim views of drain.model. Pure, as cluster.objects is."""
 
 import msgspec
 
 from pulumi_nodepools.cluster.objects import Meta, NodeSelector, Raw, terms
-from pulumi_nodepools.drain.model import AttachmentView, ClaimView, VolumeView
+from pulumi_nodepools.drain.model import AttachmentView, ClaimView, CsiNodeView, VolumeView
 
+_EBS = "ebs.csi.aws.com"
+"""Attaches what was written before there were CSI drivers, too."""
 _ON_MANY_NODES = frozenset({"ReadWriteMany", "ReadOnlyMany"})
 
 
@@ -22,8 +24,14 @@ class VolumeAffinity(Raw):
     required: NodeSelector | None = None
 
 
+class CsiSource(Raw):
+    driver: str = ""
+
+
 class VolumeSpec(Raw):
     node_affinity: VolumeAffinity | None = None
+    csi: CsiSource | None = None
+    aws_elastic_block_store: CsiSource | None = None
 
 
 class RawVolume(Raw):
@@ -54,6 +62,24 @@ class RawAttachment(Raw):
     status: AttachmentStatus = msgspec.field(default_factory=AttachmentStatus)
 
 
+class Allocatable(Raw):
+    count: int | None = None
+
+
+class NodeDriver(Raw):
+    name: str
+    allocatable: Allocatable | None = None
+
+
+class CsiNodeSpec(Raw):
+    drivers: list[NodeDriver] | None = None
+
+
+class RawCsiNode(Raw):
+    metadata: Meta
+    spec: CsiNodeSpec = msgspec.field(default_factory=CsiNodeSpec)
+
+
 def claim_view(raw: RawClaim) -> ClaimView:
     """The view of a PersistentVolumeClaim."""
     meta = raw.metadata
@@ -71,7 +97,12 @@ def claim_view(raw: RawClaim) -> ClaimView:
 def volume_view(raw: RawVolume) -> VolumeView:
     """The view of a PersistentVolume."""
     where = raw.spec.node_affinity
-    return VolumeView(name=raw.metadata.name, uid=raw.metadata.uid, affinity=terms(where.required if where else None))
+    return VolumeView(
+        name=raw.metadata.name,
+        uid=raw.metadata.uid,
+        affinity=terms(where.required if where else None),
+        driver=raw.spec.csi.driver if raw.spec.csi else _EBS if raw.spec.aws_elastic_block_store else "",
+    )
 
 
 def attachment_view(raw: RawAttachment) -> AttachmentView:
@@ -84,3 +115,9 @@ def attachment_view(raw: RawAttachment) -> AttachmentView:
         volume=raw.spec.source.persistent_volume_name,
         trouble=failed.message if failed else "",
     )
+
+
+def csi_node_view(raw: RawCsiNode) -> CsiNodeView:
+    """The view of a CSINode."""
+    numbers = ((one.name, one.allocatable.count) for one in raw.spec.drivers or () if one.allocatable)
+    return CsiNodeView(name=raw.metadata.name, limits={name: most for name, most in numbers if most is not None})

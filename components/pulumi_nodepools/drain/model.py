@@ -212,6 +212,8 @@ class VolumeView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     uid: str
     affinity: tuple[tuple[Requirement, ...], ...] = ()
     """Required node affinity: any of the terms, all expressions of one. Empty: anywhere."""
+    driver: str = ""
+    """The CSI driver that attaches it; empty if none does."""
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -234,6 +236,13 @@ class AttachmentView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     volume: str = ""
     trouble: str = ""
     """Why it could not be detached, if that was tried and failed."""
+
+
+class CsiNodeView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A CSINode: how many volumes of each CSI driver the node of this name can attach, where the driver says so."""
+
+    name: str
+    limits: Mapping[str, int] = {}
 
 
 class WebhookView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -261,6 +270,8 @@ class WorldView:
     deployments: Sequence[DeploymentView] = ()
     webhooks: Sequence[WebhookView] = ()
     """Looked at by a preflight alone."""
+    csi_nodes: Sequence[CsiNodeView] = ()
+    """Looked at only where pods with volumes are to move."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 What a node that lost its pods still holds is asked here; how long that is waited for is drain.detaching's business.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pulumi_nodepools.drain.model import AttachmentView, ClaimView, Diagnosis, PodView, VolumeView, WorldView
 
@@ -15,18 +15,21 @@ class Storage:
         self.claims: dict[str, ClaimView] = {}
         self.volumes: dict[str, VolumeView] = {}
         self.attachments: dict[str, AttachmentView] = {}
+        self.limits: dict[str, Mapping[str, int]] = {}
+        """By node: how many volumes of which CSI driver it can attach, where that is known."""
         self._bound: dict[tuple[str, str], str] = {}
         self._names: dict[str, str] = {}
         self._on_node: dict[str, dict[str, None]] = {}
 
     @classmethod
     def of(cls, view: WorldView) -> "Storage":
-        """The claims and volumes that were seen at one moment."""
+        """The claims, volumes and limits that were seen at one moment."""
         storage = cls()
         for claim in view.claims:
             storage.put(claim)
         for volume in view.volumes:
             storage.put(volume)
+        storage.limits = {node.name: node.limits for node in view.csi_nodes}
         return storage
 
     def put(self, view: AttachmentView | ClaimView | VolumeView) -> None:

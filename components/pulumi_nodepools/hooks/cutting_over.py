@@ -7,10 +7,12 @@ run when the engine deletes them. How one version is drained is draining.py's.
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.session import Session
+from pulumi_nodepools.cluster import attach_limits
 from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
@@ -147,7 +149,8 @@ class _Cutover:
     def _require_room(self, version: str, names: Sequence[str]) -> None:
         """The pods of the version that serves must fit outside of it, their volumes' zones included, or it goes on."""
         member = Membership.of(self.place.props.pool, version, groups.describe(self.session, names).values())
-        world = patiently(lambda: look(self.place.client))
+        client, tell = self.place.client, partial(self.engine.warn, self.place.props.urn)
+        world = attach_limits.seen(client, patiently(lambda: look(client)), member.includes, tell)
         guards.require_room(world, member.includes, self.wanted.settings)
 
     def _usable(self, version: str, names: Sequence[str]) -> int:

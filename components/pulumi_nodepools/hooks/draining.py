@@ -17,7 +17,7 @@ from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws import rights as aws_rights
 from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.leaving import Leaving
-from pulumi_nodepools.cluster import preflight, rights
+from pulumi_nodepools.cluster import attach_limits, preflight, rights
 from pulumi_nodepools.cluster.asking import patiently
 from pulumi_nodepools.cluster.drainer import Leave, NotYet, drain
 from pulumi_nodepools.cluster.exclusion import label_only
@@ -251,7 +251,8 @@ class Drain:
         guards.refuse_serving(props.pool, props.version, serving)
         self._follow(world, standing := self._serving(record))
         guards.require_count(world, self._ours, self.settings, standing)
-        guards.require_room(world, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
+        room = attach_limits.seen(self.place.client, world, self._ours, self._unlimited)
+        guards.require_room(room, self._ours, self.settings, otherwise=way_past(props.cluster, props.owner))
         if not self.frozen:
             self._preflight(world)
             self._freeze(serving)
@@ -312,14 +313,19 @@ class Drain:
     def _listen(self, progress: Progress) -> None:
         props = self.place.props
         for diagnosis in progress.blocked:
-            key = (diagnosis.reason, diagnosis.object)
-            if key not in self.told:
-                self.told.add(key)
-                self.engine.warn(props.urn, str(diagnosis))
+            self._warn_once((diagnosis.reason, diagnosis.object), str(diagnosis))
         line, now = status_line(progress), time.monotonic()
         if line != self.said[0] and now - self.said[1] > _LINE_SECONDS:
             self.said = line, now
             self.engine.status(props.urn, f"{line} of {props.title}")
+
+    def _warn_once(self, key: tuple[str, str], message: str) -> None:
+        if key not in self.told:
+            self.told.add(key)
+            self.engine.warn(self.place.props.urn, message)
+
+    def _unlimited(self, message: str) -> None:
+        self._warn_once(("attach-limits", ""), f"{self.place.props.title}: {message}")
 
     def _finish(self, message: str) -> None:
         props, session = self.place.props, self.place.session

@@ -12,7 +12,7 @@ import msgspec
 
 from pulumi_nodepools.drain.classify import classify, runs_for_a_soak
 from pulumi_nodepools.drain.model import NodeView, PodView, Resources, WorldView
-from pulumi_nodepools.drain.placement import fits, taken_ports
+from pulumi_nodepools.drain.placement import fits
 from pulumi_nodepools.drain.settings import DrainSettings
 from pulumi_nodepools.drain.storage import Storage
 from pulumi_nodepools.errors import CapacityError
@@ -95,8 +95,7 @@ def _moves(pod: PodView, settings: DrainSettings) -> bool:
 
 
 def _refuse_unplaced(moving: Sequence[PodView], staying: Sequence[NodeView], world: WorldView, otherwise: str) -> None:
-    storage = Storage.of(world)
-    unplaced = fits(moving, remaining(staying, world.pods), storage, taken_ports(world.pods))
+    unplaced = fits(moving, remaining(staying, world.pods), Storage.of(world), world.pods)
     if unplaced:
         named = "; ".join(str(entry) for entry in unplaced[:_NAMED])
         more = f"; and {len(unplaced) - _NAMED} more" if len(unplaced) > _NAMED else ""

@@ -13,7 +13,7 @@ from pulumi_nodepools.drain.model import (
     VolumeView,
     WorldView,
 )
-from pulumi_nodepools.drain.placement import fits, taken_ports
+from pulumi_nodepools.drain.placement import fits
 from pulumi_nodepools.drain.storage import Storage
 
 
@@ -112,6 +112,6 @@ def test_an_unbound_claim_ties_nothing():
 def test_host_ports_are_taken_once_on_each_node():
     movers = [pod(f"p{index}", host_ports=("80/TCP",)) for index in range(3)]
     there = pod("there", node="a", host_ports=("80/TCP", "443/TCP"))
-    left = fits(movers, [node("a"), node("b"), node("c")], ports=taken_ports([there]))
+    left = fits(movers, [node("a"), node("b"), node("c")], there=[there])
     assert [str(entry) for entry in left] == ["ns/p2 (its host ports 80/TCP are taken on all 3 nodes that admit it)"]
-    assert fits([pod(host_ports=("80/UDP",))], [node("a")], ports=taken_ports([there])) == []
+    assert fits([pod(host_ports=("80/UDP",))], [node("a")], there=[there]) == []

@@ -69,7 +69,7 @@ def world(session, make_group, cluster, monkeypatch):
         ]
 
     def drain(_client, *, nodes: object, owner, before_batch, listen, stop, instances, behind, **_):
-        seen = WorldView(views := made.views(), made.pods)
+        seen = WorldView(views := made.views(), made.pods, claims=made.claims, volumes=made.volumes)
         before_batch(seen)
         before_batch(seen)
         made.drained += [node.name for node in views if nodes(node)]
@@ -80,6 +80,7 @@ def world(session, make_group, cluster, monkeypatch):
         return Report()
 
     made.views, made.pods, made.rights = nodes, [], []
+    made.claims, made.volumes = [], []
     monkeypatch.setattr(
         draining.aws_rights, "require", lambda _s, arns, *, balancers: made.rights.append((arns, balancers))
     )

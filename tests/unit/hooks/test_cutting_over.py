@@ -8,7 +8,7 @@ from msgspec.structs import replace as replace_fields
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.cluster.record import PoolRecord
-from pulumi_nodepools.drain.model import NodeView, Owner, PodView, WorldView
+from pulumi_nodepools.drain.model import ClaimView, NodeView, Owner, PodView, Resources, VolumeView, WorldView
 from pulumi_nodepools.errors import CapacityError, ConfigError, DrainBlockedError, GateError, IdentityError
 from pulumi_nodepools.hooks import cutting_over, draining, freezing, place
 from pulumi_nodepools.hooks.progress import Engine
@@ -193,6 +193,23 @@ def test_pods_that_fit_nowhere_else_leave_the_other_version_serving(world, monke
         _run(world)
     assert (world.record.load(), world.drained) == (before, [])
     assert _state(world, OLD) == (1, 5, 2, False)
+
+
+def test_nodes_that_cannot_attach_the_volumes_leave_the_other_version_serving(world, monkeypatch):
+    old, new = (_group(world, name).instances for name in (OLD, NEW))
+    owner = Owner("StatefulSet", "apps/v1", "db", "uid-db")
+    pod = PodView(namespace="shop", name="db-0", uid="u", node=f"node-{old[0].id}", claims=("data",), owner=owner)
+    claim = ClaimView(namespace="shop", name="data", uid="c", volume="pv-data")
+    volume = VolumeView(name="pv-data", uid="v", driver="ebs.csi.aws.com")
+    views = [replace_fields(view, allocatable=Resources(1, 1, 9)) for view in _views(world)]
+    monkeypatch.setattr(cutting_over, "look", lambda _client: WorldView(views, [pod], claims=[claim], volumes=[volume]))
+    for one in new:
+        drivers = [{"name": volume.driver, "nodeID": one.id, "allocatable": {"count": 0}}]
+        body = {"metadata": {"name": f"node-{one.id}"}, "spec": {"drivers": drivers}}
+        world.cluster.create("/apis/storage.k8s.io/v1/csinodes", body)
+    with pytest.raises(CapacityError, match=r"shop/db-0 \(its 1 volume of ebs.csi.aws.com would exceed"):
+        _run(world)
+    assert world.record.load().serving == "v1"
 
 
 def test_a_drain_that_fails_is_remembered_as_unfinished(world):

@@ -6,10 +6,12 @@ import threading
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from pulumi_nodepools.aws import groups
+from pulumi_nodepools.cluster import attach_limits
 from pulumi_nodepools.cluster.turns import turn
-from pulumi_nodepools.drain.model import PodView
+from pulumi_nodepools.drain.model import ClaimView, Owner, PodView, Resources, VolumeView
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import draining
 from tests.unit.hooks.draining_case import BLUE, GREEN, Report, Told, group, run, untouched
@@ -76,6 +78,47 @@ def test_what_never_clears_is_told_and_its_own_runner_is_refused_before_the_free
     told = run(world)
     assert any("never: pod shop/bare" in line for line in told.lines)
     assert len(world.drained) == 2
+
+
+EBS = "ebs.csi.aws.com"
+
+
+@pytest.fixture
+def stateful(world):
+    """A pod with a volume on a node that is to go, and room for it on the others."""
+    node, owner = f"node-{world.blue.instances[0].id}", Owner("StatefulSet", "apps/v1", "db", "ss")
+    world.pods = [PodView(namespace="shop", name="db-0", uid="u", node=node, claims=("data",), owner=owner)]
+    world.claims = [ClaimView(namespace="shop", name="data", uid="c", volume="pv-data")]
+    world.volumes = [VolumeView(name="pv-data", uid="v", driver=EBS)]
+    views = world.views
+    world.views = lambda: [replace_fields(view, allocatable=Resources(1, 1, 9)) for view in views()]
+    return world
+
+
+def _attach_at_most(cluster, number):
+    for name in ("green-0", "green-1"):
+        drivers = [{"name": EBS, "nodeID": name, "allocatable": {"count": number}}]
+        cluster.create(attach_limits.CSI_NODES, {"metadata": {"name": name}, "spec": {"drivers": drivers}})
+
+
+def test_nodes_that_cannot_attach_the_volumes_are_refused_before_the_freeze(stateful):
+    _attach_at_most(stateful.cluster, 0)
+    with pytest.raises(
+        CapacityError, match=rf"shop/db-0 \(its 1 volume of {EBS} would exceed .* the 2 nodes .* 0 at most"
+    ):
+        run(stateful)
+    assert untouched(stateful)
+
+
+def test_who_may_not_see_what_nodes_can_attach_drains_and_says_so_once(stateful, monkeypatch):
+    def refuse(_client):
+        raise AccessDeniedError("list csinodes: 403")
+
+    monkeypatch.setattr(attach_limits, "_look", refuse)
+    told = [line for line in run(stateful).lines if "csinodes" in line]
+    assert len(told) == 1
+    assert told[0].startswith("worker v1: whether nodes can attach")
+    assert len(stateful.drained) == 2
 
 
 def test_missing_rights_are_refused_before_anything_else(world):
