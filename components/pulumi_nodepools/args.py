@@ -187,8 +187,9 @@ class GateArgs:
 class NodePoolArgs:
     """One immutable version of a pool, or its canary: then `version` is `names.canary_name` of it.
 
-    `zone_subnets` maps each zone to its subnets and is needed for `zones: each`. Templates and groups depend on
-    `lock`; groups also on `group_depends_on`, so that none of those goes before the drain.
+    `zone_subnets` maps each zone to its subnets and is needed for `zones: each`; `zone_sizes` are the nodes that each
+    zone is to begin with, as far as `size` allows: an even share if left out. Templates and groups depend on `lock`;
+    groups also on `group_depends_on`, so that none of those goes before the drain.
     """
 
     cluster: ClusterArgs
@@ -198,6 +199,7 @@ class NodePoolArgs:
     size: SizeArgs
     account: str = "*"
     zone_subnets: Mapping[str, Sequence[pulumi.Input[str]]] | None = None
+    zone_sizes: Mapping[str, int] = field(default_factory=dict)
     target_group_arns: Sequence[pulumi.Input[str]] = ()
     lock: pulumi.Resource | None = None
     group_depends_on: Sequence[pulumi.Resource] = ()

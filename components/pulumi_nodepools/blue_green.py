@@ -120,6 +120,7 @@ class BlueGreenNodePool(pulumi.ComponentResource):
             size=size,
             account=self._found.account,
             zone_subnets=_by_zone(nodes, self._found.subnet_zones) if nodes.zones == "each" else None,
+            zone_sizes=self._found.live_zones if self._states[version] == "active" else {},
             # A canary takes no traffic that is meant for the pool.
             target_group_arns=() if canary else args.target_group_arns,
             lock=lock,

@@ -88,7 +88,8 @@ class NodePool(pulumi.ComponentResource):
         if args.nodes.zones == "spread" or args.zone_subnets is None:
             return [(None, args.nodes.subnet_ids, args.size)]
         zones = sorted(args.zone_subnets)
-        return [(zone, args.zone_subnets[zone], part(args.size, index, len(zones))) for index, zone in enumerate(zones)]
+        sizes = parts(args.size, zones, args.zone_sizes)
+        return [(zone, args.zone_subnets[zone], size) for zone, size in zip(zones, sizes, strict=True)]
 
     def _create_template(self, zone: str | None, group_name: str) -> ec2.LaunchTemplate:
         args = self._args
@@ -202,10 +203,22 @@ def _launch_hooks(args: NodePoolArgs) -> list[autoscaling.GroupInitialLifecycleH
     ]
 
 
-def part(size: SizeArgs, index: int, count: int) -> SizeArgs:
-    """The share of zone `index` of `count`: shares add up to the whole, and the first zones get the remainder."""
-    shares = [total // count + (1 if index < total % count else 0) for total in (size.min, size.max, size.desired)]
-    return SizeArgs(min=shares[0], max=shares[1], desired=shares[2])
+def parts(size: SizeArgs, zones: Sequence[str], begin: Mapping[str, int]) -> list[SizeArgs]:
+    """The share of each zone: those of min and max add up to the whole, and the first zones get the remainder.
+
+    A zone has as many nodes as it is to `begin` with, within its share of min and max, because volumes cannot follow
+    their pods elsewhere. What is missing to the desired number goes where the fewest are.
+    """
+    least, most = _even(size.min, len(zones)), _even(size.max, len(zones))
+    sizes = [min(max(begin.get(zone, 0), least[index]), most[index]) for index, zone in enumerate(zones)]
+    while sum(sizes) < size.desired:
+        fewest = min((index for index in range(len(zones)) if sizes[index] < most[index]), key=sizes.__getitem__)
+        sizes[fewest] += 1
+    return [SizeArgs(min=low, max=high, desired=now) for low, high, now in zip(least, most, sizes, strict=True)]
+
+
+def _even(total: int, count: int) -> list[int]:
+    return [total // count + (index < total % count) for index in range(count)]
 
 
 def _known(args: NodePoolArgs) -> dict[str, Any]:

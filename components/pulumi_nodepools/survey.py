@@ -54,6 +54,8 @@ class Survey:
     """How the nodes of the serving version are made; empty if that is not known."""
     creates: bool = True
     """Whether the active version has no group yet, so that new instances would be paid for."""
+    live_zones: Mapping[str, int] = field(default_factory=dict)
+    """How many nodes the version that serves has in each zone."""
     findings: tuple[Finding, ...] = ()
     """What would hold or hurt the drain of the pool's other versions."""
 
@@ -124,6 +126,7 @@ def survey(args: SurveyArgs) -> Survey:
         pending=record.pending,
         replica=record.replica,
         creates=args.active in added,
+        live_zones=groups.zones_of(serving),
         findings=tuple(preflight.of_other_versions(client, args.pool, args.active, args.drain, successor, others=held)),
     )
 

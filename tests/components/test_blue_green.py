@@ -125,6 +125,13 @@ def test_zones_each_makes_a_template_and_a_group_per_zone_under_one_hook(surveye
     assert sorted(sizes, reverse=True) == [(1, 5, 7), (1, 5, 7), (1, 4, 6)]
 
 
+def test_with_zones_each_a_new_version_is_made_as_large_in_every_zone_as_the_one_that_serves(surveyed) -> None:
+    surveyed(live=4, live_zones={"us-west-2a": 1, "us-west-2b": 1, "us-west-2c": 2})
+    recorded = build(nodes=make_nodes(zones="each"))
+    sizes = {zone: recorded[f"{GROUP}-us-west-2{zone}"].inputs["desiredCapacity"] for zone in "abc"}
+    assert sizes == {"a": 1, "b": 1, "c": 2}
+
+
 @pytest.mark.parametrize(("live", "desired"), [(None, 14), (9, 9), (1, 3), (0, 3), (20, 20)])
 def test_a_new_version_is_as_large_as_the_pool_is_now(surveyed, live, desired) -> None:
     surveyed(live=live)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pulumi
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pulumi_nodepools import (
     Access,
@@ -24,7 +26,7 @@ from pulumi_nodepools import (
 )
 from pulumi_nodepools.config import parse
 from pulumi_nodepools.errors import ConfigError
-from pulumi_nodepools.node_pool import GROUP_IGNORES, TEMPLATE_INPUTS, part
+from pulumi_nodepools.node_pool import GROUP_IGNORES, TEMPLATE_INPUTS, parts
 from pulumi_nodepools.node_role import fitted
 from pulumi_nodepools.user_data import from_stack_file
 from tests.components.conftest import POLICY, SUBNETS, make_cluster, make_nodes
@@ -311,9 +313,38 @@ def test_every_child_belongs_to_the_component() -> None:
 
 
 def test_shares_of_zones_add_up_and_keep_their_order() -> None:
-    whole = SizeArgs(min=2, desired=7, max=11)
-    parts = [part(whole, index, 3) for index in range(3)]
-    assert [sum(getattr(one, key) for one in parts) for key in ("min", "desired", "max")] == [2, 7, 11]
+    shares = parts(SizeArgs(min=2, desired=7, max=11), "abc", {})
+    assert [(one.min, one.desired, one.max) for one in shares] == [(1, 3, 4), (1, 2, 4), (0, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("begin", "desired", "sizes"),
+    [
+        ({"a": 1, "b": 1, "c": 2}, 4, [1, 1, 2]),
+        ({"c": 3}, 4, [1, 1, 3]),
+        ({"a": 1, "b": 1, "c": 2}, 6, [2, 2, 2]),
+        ({"a": 1, "z": 3}, 4, [2, 1, 1]),
+        ({"a": 9}, 9, [4, 3, 2]),
+    ],
+    ids=["as they are", "no fewer than min", "more are wanted", "a zone that is left", "no more than max"],
+)
+def test_zones_begin_as_they_are_within_their_shares(begin, desired, sizes) -> None:
+    shares = parts(SizeArgs(min=3, desired=desired, max=12), "abc", begin)
+    assert [one.desired for one in shares] == sizes
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=3, max_size=3).map(sorted),
+    st.dictionaries(st.sampled_from("abcd"), st.integers(0, 9)),
+)
+def test_what_a_version_begins_with_is_never_less_than_is_wanted_nor_outside_of_its_limits(numbers, begin) -> None:
+    least, desired, most = numbers
+    shares = parts(SizeArgs(min=least, desired=desired, max=most), "abc", begin)
+    assert sum(one.min for one in shares) == least
+    assert sum(one.max for one in shares) == most
+    assert sum(one.desired for one in shares) >= desired
+    if sum(begin.get(zone, 0) for zone in "abc") <= desired and not least:
+        assert sum(one.desired for one in shares) == desired
 
 
 def test_one_group_per_zone_has_its_own_template_that_names_it() -> None:

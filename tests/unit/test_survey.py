@@ -45,7 +45,7 @@ def test_a_new_pool_has_no_size_yet(cluster, make_group):  # noqa: F811
     subnets = make_group("something-else")
     found = _survey(subnets)
     assert (found.account, found.cluster_uid) == ("123456789012", "uid-of-kube-system")
-    assert (found.serving, found.live_size) == (None, None)
+    assert (found.serving, found.live_size, found.live_zones) == (None, None, {})
     assert found.subnet_zones == dict(zip(subnets, ("us-west-2a", "us-west-2b"), strict=True))
 
 
@@ -54,6 +54,7 @@ def test_the_size_is_the_serving_versions_desired_capacity_now(cluster, make_gro
     PoolRecord(cluster, "worker").update(lambda now: replace(now, serving="v1"))
     found = _survey(subnets)
     assert (found.serving, found.live_size) == ("v1", 3)
+    assert found.live_zones == {"us-west-2a": 3}
 
 
 def test_one_group_per_zone_is_summed(cluster, make_group):  # noqa: F811

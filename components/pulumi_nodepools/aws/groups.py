@@ -3,6 +3,7 @@
 What a freeze changed is returned, not remembered: the caller records it in the cluster before the calls are made.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,6 +73,11 @@ class FailedLaunch:
     activity: str
     instance: str
     reason: str
+
+
+def zones_of(views: Iterable[GroupView]) -> Counter[str]:
+    """How many instances groups have in each zone, without those on their way out."""
+    return Counter(one.az for view in views for one in view.instances if not one.leaving)
 
 
 def describe(session: Session, names: Sequence[str]) -> dict[str, GroupView]:

@@ -1,7 +1,6 @@
 """Pure: what each instance of a new version still lacks before it may take workloads."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,11 +70,6 @@ def judge(
         if started < group.desired:
             lacks[group.name] = f"{group.desired - started} of {group.desired} instances have not been launched"
     return Verdict(total, ready, lacks)
-
-
-def zones_of(groups: Iterable[GroupView]) -> Counter[str]:
-    """How many instances groups have in each zone, without those on their way out."""
-    return Counter(one.az for group in groups for one in group.instances if not one.leaving)
 
 
 def top_up(groups: Sequence[GroupView], wanted: int, zones: Mapping[str, int]) -> dict[str, int]:

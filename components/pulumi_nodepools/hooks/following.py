@@ -11,7 +11,7 @@ from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.errors import CapacityError
 from pulumi_nodepools.hooks import freezing
-from pulumi_nodepools.hooks.evidence import top_up, zones_of
+from pulumi_nodepools.hooks.evidence import top_up
 
 
 def follow(session: Session, record: PoolRecord, leaving: Sequence[GroupView], nodes: int) -> bool:
@@ -23,7 +23,7 @@ def follow(session: Session, record: PoolRecord, leaving: Sequence[GroupView], n
     views = list(groups.describe(session, known.serving_groups).values())
     if known.serving is None or not views:
         return False
-    sizes = top_up(views, nodes, zones_of(leaving))
+    sizes = top_up(views, nodes, groups.zones_of(leaving))
     reached = sum(sizes.get(view.name, view.desired) for view in views)
     if reached < nodes:
         raise CapacityError(

@@ -31,7 +31,6 @@ from pulumi_nodepools.hooks.evidence import (
     instance_of,
     judge,
     top_up,
-    zones_of,
 )
 from pulumi_nodepools.hooks.leaving import come_back
 from pulumi_nodepools.hooks.members import Membership
@@ -211,7 +210,7 @@ class _Gate:
             return views
         serving = groups.describe(self.session, record.serving_groups).values()
         live = sum(view.desired for view in serving)
-        sizes = top_up(views, live, zones_of(serving))
+        sizes = top_up(views, live, groups.zones_of(serving))
         if sum(sizes.get(view.name, view.desired) for view in views) < live:
             raise GateError(
                 f"{place.title} may have at most {sum(view.max for view in views)} nodes (size.max), but "
