@@ -38,6 +38,7 @@ from pulumi_nodepools.drain.events import (
     LeaveBalancers,
     NodeAction,
     ReleaseNode,
+    Remember,
     RestoreNode,
     Say,
     Stop,
@@ -101,6 +102,7 @@ def drain(
     leave: Leave | None = None,
     command: Judge | None = None,
     behind: Mapping[str, int] | None = None,
+    remember: Callable[[Mapping[str, int]], None] | None = None,
 ) -> DrainReport:
     """Cordon and empty all nodes for which `nodes` says yes; returns when they are empty and workloads are back.
 
@@ -109,7 +111,8 @@ def drain(
     `instances` gives EC2's state of the machine behind a node whose kubelet does not answer; without it such a node is
     waited for. `leave` takes nodes out of their load balancers; without it that step is left out. `command` runs what
     `settings.batch_gate` names, and must be given if it names one. `behind` is that of an earlier run's report:
-    these workloads have to be back before anything is touched.
+    these workloads have to be back before anything is touched. `remember` is given the same of each batch before its
+    first eviction, for the case that this run does not live to tell.
 
     Raises DrainBlockedError (with `.report`) when blocked, timed out or stopped, AccessDeniedError when rights are
     missing. It can be run again at any time: it goes on where the cluster says that it was.
@@ -136,6 +139,7 @@ def drain(
         instances=instances,
         leave=leave,
         command=command,
+        remember=remember,
     )
     return run.run()
 
@@ -153,6 +157,7 @@ class _Run:
         instances: Callable[[NodeView], str] | None,
         leave: Leave | None,
         command: Judge | None,
+        remember: Callable[[Mapping[str, int]], None] | None,
     ) -> None:
         self._client = client
         self._before_batch = before_batch
@@ -161,6 +166,7 @@ class _Run:
         self._instances = instances
         self._leave = leave
         self._command = command
+        self._remember = remember
         self._over = threading.Event()
         self._inbox: queue.SimpleQueue[_Input] = queue.SimpleQueue()
         self._state = state
@@ -258,6 +264,9 @@ class _Run:
                     self._guard()
                 case AskInstance() | AskCommand() | LeaveBalancers():
                     self._ask(action)
+                case Remember(ready):
+                    if self._remember is not None:
+                        self._remember(ready)
                 case Say(kind, node, message):
                     self._note(DrainEvent(kind, node, message))
                 case Finish(outcome, message):

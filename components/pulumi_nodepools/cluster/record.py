@@ -73,8 +73,8 @@ class Record:
     progress: Mapping[str, Any] = field(default_factory=dict)
     """The note of the drain that ran last (drain.note). Only for people: whatever stands there hinders no drain."""
     behind: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """By version whose drain was stopped: controllers (UID) left with fewer ready pods than they had, and how many they
-    had. Forgotten when the drain, or the way back, comes to its end."""
+    """By version whose drain was stopped, or is in a batch: controllers (UID) left with fewer ready pods than they had,
+    or with pods on the batch's nodes, and how many they had. Forgotten at the end of the drain, or of the way back."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:

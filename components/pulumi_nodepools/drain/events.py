@@ -1,5 +1,6 @@
 """The words between a drain and its driver: what is told to the machine, and what it wants done."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -246,6 +247,13 @@ class AskCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class Remember:
+    """A batch begins: whose pods are on its nodes (UID), and how many ready ones each had. Kept before what follows."""
+
+    ready: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Something worth telling."""
 
@@ -264,4 +272,4 @@ class Finish:
 
 
 NodeAction = TaintNode | CordonNode | LabelNode | ReleaseNode | RestoreNode
-Action = NodeAction | LeaveBalancers | Evict | Surge | AskGuard | AskInstance | AskCommand | Say | Finish
+Action = NodeAction | LeaveBalancers | Evict | Surge | AskGuard | AskInstance | AskCommand | Remember | Say | Finish

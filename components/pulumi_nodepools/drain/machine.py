@@ -25,6 +25,7 @@ from pulumi_nodepools.drain.events import (
     Patched,
     Pause,
     Relisted,
+    Remember,
     Resume,
     Say,
     Seen,
@@ -219,6 +220,8 @@ def _start_batch(state: State, now: float) -> None:
     state.deadline(now + state.settings.node_timeout)
     _enter(state, "batch", now)
     if chosen:
+        pods = (state.world.pods[uid] for track in chosen for uid in track.left)
+        state.actions.append(Remember(state.workloads.at_stake(pods)))
         state.actions.append(Say("batch", "", f"batch {state.batch}: {', '.join(track.name for track in chosen)}"))
 
 

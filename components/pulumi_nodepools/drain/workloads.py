@@ -1,10 +1,14 @@
 """The workloads that a drain touches: what was ready before, and who is not back yet. Mutable, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from pulumi_nodepools.drain.guarded import explain_controller
 from pulumi_nodepools.drain.model import Diagnosis, PodView
 from pulumi_nodepools.drain.world import World
+
+_MOST = 2000
+"""Controllers of one batch that are remembered: what is written has to fit into a ConfigMap."""
 
 
 class Workloads:
@@ -22,6 +26,11 @@ class Workloads:
     def behind(self) -> dict[str, int]:
         """Who lags now, and how many ready pods each had: for the next run, if this one ends here."""
         return {owner: self._baseline[owner] for owner in self.lagging if owner in self._baseline}
+
+    def at_stake(self, pods: Iterable[PodView]) -> dict[str, int]:
+        """Whom these pods belong to, and how many ready pods each had: for the next run, if this one dies with them."""
+        owners = (pod.owner.uid for pod in pods if pod.owner and pod.owner.uid in self._baseline)
+        return {owner: self._baseline[owner] for owner in islice(dict.fromkeys(owners), _MOST)}
 
     def remember(self, pod: PodView) -> None:
         """Note how many pods of this pod's controller are ready, the first time it is met."""

@@ -130,6 +130,7 @@ class Drain:
                 leave=self._leave(),
                 command=command_of(self.settings, props.pool, props.version),
                 behind=self.record.load().behind.get(props.version),
+                remember=self._begin_batch,
             )
         except NodePoolsError as error:
             stopped = getattr(error, "report", None)
@@ -141,11 +142,16 @@ class Drain:
             raise
         self._save(report)
 
-    def _remember(self, behind: Mapping[str, int]) -> None:
-        """Whom this run leaves with fewer ready pods than before: for the next one that is no baseline."""
+    def _begin_batch(self, ready: Mapping[str, int]) -> None:
+        self.batches += 1
+        self._remember(ready, f"drain {self.place.props.version}: batch {self.batches}")
+
+    def _remember(self, behind: Mapping[str, int], phase: str = "") -> None:
+        """Whom this run leaves, or may leave, with fewer ready pods than before: no baseline for the next one."""
         version = self.place.props.version
+        left = {version: behind} if behind else {}
         self.record.update(
-            lambda now: replace(now, behind={**_without(now.behind, version), **({version: behind} if behind else {})})
+            lambda now: replace(now, phase=phase or now.phase, behind={**_without(now.behind, version), **left})
         )
 
     def _lost(self) -> str:
@@ -257,9 +263,6 @@ class Drain:
             self._preflight(world)
             self._freeze(serving)
             self.frozen = True
-        else:
-            self.batches += 1
-            self.record.update(lambda now: replace(now, phase=f"drain {props.version}: batch {self.batches}"))
         self.drained.update(node.name for node in world.nodes if self._ours(node))
 
     def _follow(self, world: WorldView, serving: Membership | None) -> None:

@@ -19,6 +19,7 @@ from pulumi_nodepools.drain.events import (
     LabelNode,
     Patched,
     Relisted,
+    Remember,
     Seen,
     Synced,
     TaintNode,
@@ -74,6 +75,9 @@ class Sim:
     finish: Finish | None = None
     serial: int = 0
     most_in_flight: int = 0
+    remembered: dict = field(default_factory=dict)
+    evicting: bool = False
+    """Whether the process that runs has asked for an eviction."""
     forced: set = field(default_factory=set)
     heard: list = field(default_factory=list)
     said: list = field(default_factory=list)
@@ -92,8 +96,14 @@ class Sim:
         for queue in self.told.values():
             queue.clear()
         self.state = State(
-            self.settings, OWNER, lambda n: n.labels.get("pool") == "old", now=self.now, wall=1_000_000.0
+            self.settings,
+            OWNER,
+            lambda n: n.labels.get("pool") == "old",
+            now=self.now,
+            wall=1_000_000.0,
+            behind=self.remembered,
         )
+        self.evicting = False
         for app in self.apps:
             self._tell_budget(app)
             if app.kind == "ReplicaSet":
@@ -127,7 +137,10 @@ class Sim:
 
     def _carry_out(self, action):
         match action:
+            case Remember(ready):
+                self.remembered = dict(ready)
             case Evict():
+                self._check_begin()
                 self.requests.append(action)
                 self._check_eviction(action) if action.grace is None else self._check_deletion(action)
             case LabelNode(name):
@@ -145,6 +158,12 @@ class Sim:
                 self.answers.append(GuardPassed())
             case Finish():
                 self.finish = action
+
+    def _check_begin(self):
+        """All pods were ready once: whatever a process before this one has moved is back before this one moves any."""
+        for app in self.apps if not self.evicting else ():
+            assert app.kind != "ReplicaSet" or self.ready(app) == app.replicas, f"{app.name} is not back yet"
+        self.evicting = True
 
     def _check_eviction(self, action):
         assert action.uid not in self.accepted, "never ask again for a pod that was accepted"

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_cluster import App, Sim
 
-from pulumi_nodepools.drain.events import AskCommand, AskGuard, CommandEnded, Finish, Gone, GuardPassed, Seen, Synced
+from pulumi_nodepools.drain.events import (
+    AskCommand,
+    AskGuard,
+    CommandEnded,
+    Evict,
+    Finish,
+    Gone,
+    GuardPassed,
+    Remember,
+    Seen,
+    Synced,
+)
 from pulumi_nodepools.drain.model import NodeView, Taint
 from pulumi_nodepools.drain.report import make_report
 from pulumi_nodepools.drain.settings import BatchGate, DrainSettings
@@ -319,6 +330,16 @@ def test_a_stopped_drain_tells_whom_it_leaves_behind_and_nobody_else():
     case.at(case.now + 61)
     assert case.state.finish.outcome == "blocked"
     assert make_report(case.state, case.now, events=[], api_calls={}).behind == {"rs": 1}
+
+
+def test_whom_a_batch_may_leave_behind_is_told_before_its_first_eviction():
+    case = two_nodes(make_pod("p2", "elsewhere"))
+    remember, evict = (action for action in case.actions if isinstance(action, Remember | Evict))
+    assert remember == Remember({"rs": 2}), "the workload of the other node is not at stake yet"
+    assert evict.name == "p"
+    moved(case, "p")
+    case.tell(GuardPassed())
+    assert Remember({"x": 1}) in case.actions
 
 
 def test_what_an_earlier_run_has_broken_is_waited_for_before_anything_is_touched():

@@ -68,10 +68,11 @@ def world(session, make_group, cluster, monkeypatch):
             for version, name, ready in both
         ]
 
-    def drain(_client, *, nodes: object, owner, before_batch, listen, stop, instances, behind, **_):
+    def drain(_client, *, nodes: object, owner, before_batch, listen, stop, instances, behind, remember, **_):
         seen = WorldView(views := made.views(), made.pods, claims=made.claims, volumes=made.volumes)
         before_batch(seen)
         before_batch(seen)
+        remember(made.at_stake)
         made.drained += [node.name for node in views if nodes(node)]
         listen(Progress("batch", 1, 2, 3, [], ""))
         made.instances, made.behind = instances, behind
@@ -80,7 +81,7 @@ def world(session, make_group, cluster, monkeypatch):
         return Report()
 
     made.views, made.pods, made.rights = nodes, [], []
-    made.claims, made.volumes = [], []
+    made.claims, made.volumes, made.at_stake = [], [], {}
     monkeypatch.setattr(
         draining.aws_rights, "require", lambda _s, arns, *, balancers: made.rights.append((arns, balancers))
     )

@@ -165,6 +165,24 @@ def test_whom_a_bad_batch_leaves_behind_the_next_run_is_told_until_the_drain_end
     assert world.record.load().behind == {"v0": {"other": 1}}
 
 
+def test_a_run_that_dies_in_a_batch_has_told_the_next_one_whom_it_may_leave_behind(world):
+    class Killed(BaseException):
+        pass
+
+    def die(_stop):
+        raise Killed
+
+    world.act, world.at_stake = die, {"rs": 3, "ss": 1}
+    with pytest.raises(Killed):
+        run(world)
+    record = world.record.load()
+    assert (record.phase, record.behind) == ("drain v1: batch 1", {"v1": {"rs": 3, "ss": 1}})
+    world.act, world.at_stake = None, {}
+    run(world)
+    assert world.behind == {"rs": 3, "ss": 1}
+    assert world.record.load().behind == {}
+
+
 @pytest.mark.parametrize("lease", ["nodepools-worker", "nodepools.drain"])
 def test_a_lost_lease_is_named_as_the_reason(world, lease):
     """The pool's, and the cluster's turn to drain."""
