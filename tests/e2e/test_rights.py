@@ -12,8 +12,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 FREE = {("authorization.k8s.io", "selfsubjectaccessreviews", "create")}
 """Everybody may ask whether he may."""
 
-UNSEEN = {("", "services", "get"), ("storage.k8s.io", "csinodes", "list")}
-"""Asked only of the services behind admission webhooks, and where pods with volumes move; there are none here."""
+UNSEEN = {("", "services", "get"), ("storage.k8s.io", "csinodes", "list"), ("apps", "deployments", "watch")}
+"""Asked only of the services behind admission webhooks, where pods with volumes move, and for surges; none are here."""
 
 
 def test_a_replacement_and_the_operators_command_use_every_right_that_is_granted(cloud: Cloud, make_project) -> None:
