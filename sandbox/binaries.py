@@ -31,7 +31,7 @@ LANGUAGE_HOST = "pulumi-language-python"
 # Part of the SDK's module, and needed beside the language host.
 SCRIPTS = {"pulumi-language-python-exec": "python/cmd", "pulumi-resource-pulumi-python": "python/dist"}
 GIGABYTE = 1 << 30
-NEEDED_DISK = 6 * GIGABYTE
+NEEDED_DISK = 8 * GIGABYTE
 
 _PULUMI = {"module": "pulumi", "tags": "grpcnotrace,osusergo", "link": f"-X {SDK}/go/common/version.Version={ENGINE}"}
 _STAMP = "k8s.io/component-base/version"
