@@ -62,9 +62,10 @@ class BalancerController(Controller):
 
     def _targets(self, binding: Binding) -> set[str]:
         nodes = (node for node in self.items(NODES) if binding.nodes.items() <= node["metadata"]["labels"].items())
-        return {
+        behind = {
             instance_of(node) for node in nodes if _ready(node) and EXCLUSION_LABEL not in node["metadata"]["labels"]
         }
+        return behind - {""}  # a Node that has joined and whose provider id its cloud controller has not set yet
 
     def _reconcile(self, arn: str, wanted: set[str]) -> None:
         health = self._elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
