@@ -70,9 +70,11 @@ def test_botocore_signs_the_same(*, secret, body, service, region, target, token
 
 
 def interpreter(version: str) -> str | None:
-    """That Python, where pyenv keeps it (its commands on PATH may refuse to run) or on PATH."""
+    """That Python, where pyenv keeps it or on PATH, where pyenv's commands are that may refuse to run."""
     kept = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    return str(kept[-1]) if kept else shutil.which(f"python{version}")
+    found = str(kept[-1]) if kept else shutil.which(f"python{version}")
+    runs = found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
+    return found if runs else None
 
 
 @pytest.fixture
