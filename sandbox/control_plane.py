@@ -201,6 +201,8 @@ class ControlPlane:
                 "service-cluster-ip-range": SERVICE_RANGE,
                 "leader-elect": "false",
                 "secure-port": 0,
+                # Nodes renew no Lease here (see kwok/stages.yaml), and write their status every five minutes only.
+                "node-monitor-grace-period": "15m",
                 "kube-api-qps": 200,
                 "kube-api-burst": 400,
             }
