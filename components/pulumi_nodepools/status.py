@@ -11,7 +11,7 @@ from typing import Any
 
 from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.session import Session
-from pulumi_nodepools.cluster.client import Client, items
+from pulumi_nodepools.cluster.client import Client, list_nodes
 from pulumi_nodepools.cluster.record import PoolRecord, Record, all_records
 from pulumi_nodepools.drain.note import read
 from pulumi_nodepools.errors import NodePoolsError
@@ -29,7 +29,7 @@ _REGION = re.compile(r"aws:///([a-z]+(?:-[a-z]+)+-\d)")
 
 def collect(client: Client) -> dict[str, Any]:
     """Every pool that has nodes or a record, with its versions."""
-    listed = list(items(client, "/api/v1/nodes"))
+    listed = list_nodes(client)
     nodes: dict[str, dict[str, list[Any] | None]] = defaultdict(dict)
     for node in listed:
         labels = node["metadata"].get("labels") or {}

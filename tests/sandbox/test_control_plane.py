@@ -104,10 +104,9 @@ def test_node_and_pods_become_ready_and_keep_what_the_fleet_wrote(plane: Control
 
 def test_no_pod_is_forgotten_that_is_made_in_the_moment_of_its_node(plane: ControlPlane) -> None:
     """DaemonSets do that, and one such pod that never starts holds up a gate for minutes."""
-    labels = {"app": "early"}
-    template = pod_template("early") | {"metadata": {"labels": labels}}
+    template = pod_template("early")
     template["spec"]["tolerations"] = [{"operator": "Exists"}]
-    spec = {"selector": {"matchLabels": labels}, "template": template}
+    spec = {"selector": {"matchLabels": {"app": "early"}}, "template": template}
     create(plane, "/apis/apps/v1/namespaces/default/daemonsets", {"metadata": {"name": "early"}, "spec": spec})
     before = len(plane.request("GET", "/api/v1/nodes")[1]["items"])
     for number in range(40):

@@ -336,6 +336,11 @@ def items(client: Client, path: str, **query: Any) -> Iterator[Any]:
         yield from msgspec.json.decode(page)["items"]
 
 
+def list_nodes(client: Client) -> list[Any]:
+    """Every node of the cluster, decoded."""
+    return list(items(client, "/api/v1/nodes"))
+
+
 def _pause(seconds: float) -> None:
     time.sleep(seconds)
 

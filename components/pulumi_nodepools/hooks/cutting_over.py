@@ -14,6 +14,7 @@ from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster import attach_limits
 from pulumi_nodepools.cluster.asking import patiently
+from pulumi_nodepools.cluster.client import list_nodes
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
 from pulumi_nodepools.cluster.snapshot import look
@@ -23,7 +24,7 @@ from pulumi_nodepools.hooks import freezing, guards
 from pulumi_nodepools.hooks.draining import Drain
 from pulumi_nodepools.hooks.evidence import is_ready
 from pulumi_nodepools.hooks.members import Membership
-from pulumi_nodepools.hooks.place import GroupRef, Place, PlaceProps, list_nodes, open_place
+from pulumi_nodepools.hooks.place import GroupRef, Place, PlaceProps, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import decoded, plain
 

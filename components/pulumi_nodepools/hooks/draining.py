@@ -19,6 +19,7 @@ from pulumi_nodepools.aws.groups import GroupView
 from pulumi_nodepools.aws.leaving import Leaving
 from pulumi_nodepools.cluster import attach_limits, preflight, rights
 from pulumi_nodepools.cluster.asking import patiently
+from pulumi_nodepools.cluster.client import list_nodes
 from pulumi_nodepools.cluster.drainer import Leave, NotYet, drain
 from pulumi_nodepools.cluster.exclusion import label_only
 from pulumi_nodepools.cluster.lease import LeaseHolder
@@ -36,7 +37,7 @@ from pulumi_nodepools.hooks.evidence import instance_of
 from pulumi_nodepools.hooks.following import follow
 from pulumi_nodepools.hooks.leaving import leave
 from pulumi_nodepools.hooks.members import Members, Membership, resolve
-from pulumi_nodepools.hooks.place import Place, PlaceProps, list_nodes, open_place
+from pulumi_nodepools.hooks.place import Place, PlaceProps, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import plain
 from pulumi_nodepools.hooks.skip import way_past

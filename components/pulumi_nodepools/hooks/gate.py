@@ -15,7 +15,7 @@ from pulumi_nodepools.aws import groups
 from pulumi_nodepools.aws.groups import FailedLaunch, GroupView
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.asking import patiently
-from pulumi_nodepools.cluster.client import Client, items
+from pulumi_nodepools.cluster.client import Client, items, list_nodes
 from pulumi_nodepools.cluster.drainer import uncordon
 from pulumi_nodepools.cluster.lease import LeaseHolder
 from pulumi_nodepools.cluster.record import PoolRecord
@@ -34,7 +34,7 @@ from pulumi_nodepools.hooks.evidence import (
 )
 from pulumi_nodepools.hooks.leaving import come_back
 from pulumi_nodepools.hooks.members import Membership
-from pulumi_nodepools.hooks.place import PlaceProps, list_nodes, open_place
+from pulumi_nodepools.hooks.place import PlaceProps, open_place
 from pulumi_nodepools.hooks.progress import Engine, Watch
 from pulumi_nodepools.hooks.provider import decoded, plain
 

@@ -6,13 +6,12 @@ from typing import Any
 from pulumi_nodepools.aws.leaving import Leaving
 from pulumi_nodepools.aws.rejoining import rejoin
 from pulumi_nodepools.aws.session import Session
-from pulumi_nodepools.cluster.client import Client
+from pulumi_nodepools.cluster.client import Client, list_nodes
 from pulumi_nodepools.cluster.exclusion import exclude, left_of
 from pulumi_nodepools.drain.events import BalancersSeen
 from pulumi_nodepools.drain.model import NodeView
 from pulumi_nodepools.errors import AwsError
 from pulumi_nodepools.hooks.evidence import instance_of
-from pulumi_nodepools.hooks.place import list_nodes
 from pulumi_nodepools.names import OWNER_ANNOTATION
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pulumi_nodepools.aws.session import Session
 from pulumi_nodepools.cluster.access import Access
 from pulumi_nodepools.cluster.asking import patiently
-from pulumi_nodepools.cluster.client import Client, items
+from pulumi_nodepools.cluster.client import Client
 from pulumi_nodepools.errors import ConfigError, IdentityError
 from pulumi_nodepools.hooks.provider import decoded, plain
 
@@ -104,11 +104,6 @@ def open_place(props: PlaceProps) -> Place:
             "KUBECONFIG or the context to the right cluster"
         )
     return Place(props, client, session)
-
-
-def list_nodes(client: Client) -> list[Any]:
-    """Every node of the cluster, decoded."""
-    return list(items(client, "/api/v1/nodes"))
 
 
 def _region(groups: tuple[GroupRef, ...]) -> str:
