@@ -1,4 +1,8 @@
-"""Where hooks act in these tests: the properties that lead there, and a group beside the first."""
+"""Where hooks act in these tests: the way there, a group beside the first, and what nodes can attach."""
+
+from pulumi_nodepools.cluster import attach_limits
+
+EBS = "ebs.csi.aws.com"
 
 
 def where(session, cluster):
@@ -25,3 +29,10 @@ def add_group(session, name, most):
         DesiredCapacity=2,
         AvailabilityZones=["us-west-2a"],
     )
+
+
+def attach_at_most(cluster, names, number):
+    """So many volumes of EBS each."""
+    for name in names:
+        drivers = [{"name": EBS, "nodeID": name, "allocatable": {"count": number}}]
+        cluster.create(attach_limits.CSI_NODES, {"metadata": {"name": name}, "spec": {"drivers": drivers}})

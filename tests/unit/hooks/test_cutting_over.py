@@ -13,7 +13,7 @@ from pulumi_nodepools.errors import CapacityError, ConfigError, DrainBlockedErro
 from pulumi_nodepools.hooks import cutting_over, draining, freezing, place
 from pulumi_nodepools.hooks.progress import Engine
 from pulumi_nodepools.names import POOL_LABEL, VERSION_LABEL
-from tests.unit.hooks.place_case import add_group, where
+from tests.unit.hooks.place_case import EBS, add_group, attach_at_most, where
 
 OLD, NEW = "prod-worker-v1", "prod-worker-v2"
 
@@ -200,13 +200,10 @@ def test_nodes_that_cannot_attach_the_volumes_leave_the_other_version_serving(wo
     owner = Owner("StatefulSet", "apps/v1", "db", "uid-db")
     pod = PodView(namespace="shop", name="db-0", uid="u", node=f"node-{old[0].id}", claims=("data",), owner=owner)
     claim = ClaimView(namespace="shop", name="data", uid="c", volume="pv-data")
-    volume = VolumeView(name="pv-data", uid="v", driver="ebs.csi.aws.com")
+    volume = VolumeView(name="pv-data", uid="v", driver=EBS)
     views = [replace_fields(view, allocatable=Resources(1, 1, 9)) for view in _views(world)]
     monkeypatch.setattr(cutting_over, "look", lambda _client: WorldView(views, [pod], claims=[claim], volumes=[volume]))
-    for one in new:
-        drivers = [{"name": volume.driver, "nodeID": one.id, "allocatable": {"count": 0}}]
-        body = {"metadata": {"name": f"node-{one.id}"}, "spec": {"drivers": drivers}}
-        world.cluster.create("/apis/storage.k8s.io/v1/csinodes", body)
+    attach_at_most(world.cluster, [f"node-{one.id}" for one in new], 0)
     with pytest.raises(CapacityError, match=r"shop/db-0 \(its 1 volume of ebs.csi.aws.com would exceed"):
         _run(world)
     assert world.record.load().serving == "v1"

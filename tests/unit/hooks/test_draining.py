@@ -15,6 +15,7 @@ from pulumi_nodepools.drain.model import ClaimView, Owner, PodView, Resources, V
 from pulumi_nodepools.errors import AccessDeniedError, CapacityError, DrainBlockedError, HeldError
 from pulumi_nodepools.hooks import draining
 from tests.unit.hooks.draining_case import BLUE, GREEN, Report, Told, group, run, untouched
+from tests.unit.hooks.place_case import EBS, attach_at_most
 
 
 def test_aws_rights_are_asked_for_before_the_first_touch(world, monkeypatch):
@@ -80,9 +81,6 @@ def test_what_never_clears_is_told_and_its_own_runner_is_refused_before_the_free
     assert len(world.drained) == 2
 
 
-EBS = "ebs.csi.aws.com"
-
-
 @pytest.fixture
 def stateful(world):
     """A pod with a volume on a node that is to go, and room for it on the others."""
@@ -95,14 +93,8 @@ def stateful(world):
     return world
 
 
-def _attach_at_most(cluster, number):
-    for name in ("green-0", "green-1"):
-        drivers = [{"name": EBS, "nodeID": name, "allocatable": {"count": number}}]
-        cluster.create(attach_limits.CSI_NODES, {"metadata": {"name": name}, "spec": {"drivers": drivers}})
-
-
 def test_nodes_that_cannot_attach_the_volumes_are_refused_before_the_freeze(stateful):
-    _attach_at_most(stateful.cluster, 0)
+    attach_at_most(stateful.cluster, ("green-0", "green-1"), 0)
     with pytest.raises(
         CapacityError, match=rf"shop/db-0 \(its 1 volume of {EBS} would exceed .* the 2 nodes .* 0 at most"
     ):
